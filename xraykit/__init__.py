@@ -1,0 +1,28 @@
+"""xraykit: classify chest X-rays by transfer learning, and find out what the network learned.
+
+Everything a notebook needs is reached as ``xk.NAME`` after ``import xraykit as xk``. Names are
+loaded on first use, so that importing the package takes no TensorFlow.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "errors": ["InputError"],
+        "quiet": ["keras"],
+        "data.images": ["ImageSet"],
+        "data.tasks": ["Task", "load_task"],
+        "models.backbones": ["backbone"],
+        "models.classifier": ["build_classifier"],
+        "training.train": ["train"],
+        "evaluation.predictions": ["predict"],
+        "evaluation.scores": ["Scores", "proportion", "score"],
+        "evaluation.cross_validation": ["cross_validate"],
+        "evaluation.embedding": ["features", "tsne"],
+        "plots.pictures": ["plot_pictures"],
+        "plots.learning": ["plot_history"],
+        "plots.results": ["plot_confusion", "plot_tsne"],
+        "course.checks": ["check_classifier"],
+    },
+)

@@ -1,0 +1,1 @@
+"""The class: notebooks run, checked and handed out."""

@@ -1,0 +1,174 @@
+"""Pictures in: decode whatever a class folder holds, and say what could not be used and why."""
+
+import dataclasses
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MOST_PIXELS = 89_000_000  # where Pillow starts to warn; the largest picture of the challenge has 14
+CLUTTER = {"desktop.ini", "thumbs.db"}  # and every hidden file, save iCloud's placeholders
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Pictures with their labels, paths and patients, in one order that never changes.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (n, height, width, 3)
+        Raw RGB, 0 to 255. Scaling is the model's work.
+    labels : ndarray of int, shape (n,)
+        Positions in `class_names`.
+    paths : tuple of str
+        Where each picture lies below the data folder, with forward slashes.
+    patients : tuple of str
+        Whose each picture is.
+    class_names : tuple of str
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    paths: tuple[str, ...]
+    patients: tuple[str, ...]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> "ImageSet":
+        """Return the pictures at `rows`, in that order."""
+        return dataclasses.replace(
+            self,
+            pixels=self.pixels[rows],
+            labels=self.labels[rows],
+            paths=tuple(self.paths[row] for row in rows),
+            patients=tuple(self.patients[row] for row in rows),
+        )
+
+    def join(self, other: "ImageSet") -> "ImageSet":
+        """Return these pictures followed by those of `other`."""
+        return dataclasses.replace(
+            self,
+            pixels=np.concatenate([self.pixels, other.pixels]),
+            labels=np.concatenate([self.labels, other.labels]),
+            paths=self.paths + other.paths,
+            patients=self.patients + other.patients,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of pictures of each class."""
+        found = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, found.tolist(), strict=True))
+
+
+class UnusableError(Exception):
+    """A file that can't be used as a picture; its text is the reason, as a person would say it."""
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Return what a class folder holds, sorted by name, without the clutter of operating systems.
+
+    Hidden files and folders, `desktop.ini` and `Thumbs.db` are clutter; `.NAME.icloud` is not,
+    since it stands for a picture that should be there.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix == ".icloud"
+        or not (path.name.startswith(".") or path.name.lower() in CLUTTER)
+    )
+
+
+def read_picture(path: Path, image_size: int) -> tuple[np.ndarray, str]:
+    """Decode one file.
+
+    Turned upright by its EXIF tag, transparency laid over black, 16-bit values scaled from their
+    own range, and stretched to a square, as the original challenge did.
+
+    Returns
+    -------
+    pixels : ndarray of uint8, shape (image_size, image_size, 3)
+    digest : str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    UnusableError
+        With the reason in words.
+    """
+    if path.suffix == ".icloud":
+        raise UnusableError("not downloaded from iCloud")
+    if path.is_dir():
+        raise UnusableError("a folder, not a picture")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        why = "broken link" if path.is_symlink() and not path.exists() else error.strerror
+        raise UnusableError(f"can't be read: {why}") from error
+    if not content:
+        raise UnusableError("empty file (0 bytes)")
+    return _decode(content, image_size), sha256(content).hexdigest()
+
+
+def _decode(content: bytes, image_size: int) -> np.ndarray:
+    try:
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise UnusableError("not a JPEG, PNG or WebP picture") from error
+    except Exception as error:  # a damaged header can raise nearly anything
+        raise UnusableError(f"damaged: {error}") from error
+    if picture.width * picture.height > MOST_PIXELS:
+        raise UnusableError(
+            f"decompression bomb: {picture.width} × {picture.height} pixels, "
+            f"at most {MOST_PIXELS:,} are read"
+        )
+    try:
+        # JPEG decodes at 1/2, 1/4 or 1/8 size: several times faster, and never below twice ours.
+        picture.draft(picture.mode, (2 * image_size, 2 * image_size))
+        upright = ImageOps.exif_transpose(_to_rgb(picture, content))
+        return np.asarray(upright.resize((image_size, image_size), Image.Resampling.BILINEAR))
+    except UnusableError:
+        raise
+    except Exception as error:
+        reason = "truncated" if "truncated" in str(error).lower() else "damaged"
+        raise UnusableError(f"{reason}: {error}") from error
+
+
+def _to_rgb(picture: Image.Image, content: bytes) -> Image.Image:
+    rawmode = str(picture.tile[0].args) if picture.format == "PNG" else ""
+    exif = picture.getexif()  # loads a PNG, which ends its `tile`
+    if picture.mode.startswith(("I", "F")):
+        picture = _stretch(np.asarray(picture))
+    elif rawmode.startswith("LA;16"):
+        raise UnusableError("16-bit grey with transparency: save it without the transparency")
+    elif ";16" in rawmode:  # Pillow keeps the high byte alone; read as 16L, it gives the low one
+        low = Image.open(io.BytesIO(content))
+        low.tile = [tile._replace(args=rawmode.replace("16B", "16L")) for tile in low.tile]
+        values = np.asarray(picture).astype(np.uint16) * 256 + np.asarray(low)
+        picture = _stretch(values[..., :3])
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        black = Image.new("RGBA", picture.size, "black")
+        picture = Image.alpha_composite(black, picture)
+    picture = picture.convert("RGB")
+    picture.getexif().update(exif)
+    return picture
+
+
+def _stretch(values: np.ndarray) -> Image.Image:
+    """Scale values of more than 8 bits from their own lowest and highest to 0 to 255."""
+    low, high = float(values.min()), float(values.max())
+    scaled = (values.astype(np.float32) - low) * (255 / (high - low) if high > low else 0)
+    return Image.fromarray(np.round(scaled).astype(np.uint8))
+
+
+def worker_threads() -> int:
+    """Return how many pictures to decode at once: Pillow lets go of Python's lock meanwhile."""
+    return min(8, os.cpu_count() or 1)

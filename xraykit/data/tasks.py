@@ -1,0 +1,246 @@
+"""The two tasks of the challenge: read, checked, and cut into train, validation and test."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+from ..errors import InputError, unknown
+from .challenge import find_challenge, patient_of
+from .images import ImageSet, UnusableError, list_files, read_picture, worker_threads
+
+# Folder and classes of each task; in the binary one COVID-19 comes second: the positive class, 1.
+LAYOUT = {
+    "binary": ("two", ("normal", "covid")),
+    "multiclass": ("all", ("normal", "covid", "pneumonia_bac", "pneumonia_vir")),
+}
+SPLITS = ("train", "test")
+LOST_SHARE, LOST_PICTURES = 0.05, 2  # more than both lost from a class is an error
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A task's pictures, and what happened to them on the way in.
+
+    Attributes
+    ----------
+    name : {"binary", "multiclass"}
+    root : Path
+        The folder that the pictures' paths start from.
+    train, validation, test : ImageSet
+        No patient is in two of them (in train and test only with `allow_leak=True`).
+    skipped : DataFrame
+        Files that could not be used: path, reason.
+    leaking : DataFrame
+        Training pictures of patients who are in test too: path, patient.
+    notes : tuple of str
+        What a reader should know before believing a score.
+    """
+
+    name: str
+    root: Path
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    skipped: pd.DataFrame
+    leaking: pd.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the labels."""
+        return self.train.class_names
+
+    def __str__(self) -> str:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = pd.DataFrame(
+            {
+                name: {**part.counts(), "all": len(part), "patients": len(set(part.patients))}
+                for name, part in parts.items()
+            }
+        ).T
+        skipped = [f"Left out: {row.path}: {row.reason}." for row in self.skipped.itertuples()]
+        return "\n".join([f"Task {self.name}", counts.to_string(), *self.notes, *skipped])
+
+
+def load_task(
+    name: str,
+    root: str | Path = "auto",
+    image_size: int = 224,
+    validation_fraction: float = 0.2,
+    seed: int = 42,
+    allow_leak: bool = False,
+) -> Task:
+    """Read a task's pictures, check them, and print what was found.
+
+    Validation is cut from train by patient, stratified and seeded: one fold of
+    scikit-learn's `StratifiedGroupKFold` with `round(1 / validation_fraction)` folds.
+
+    Parameters
+    ----------
+    name : {"binary", "multiclass"}
+        Task 1 reads `two/` (normal or COVID-19), Task 2 `all/` (normal, COVID-19, bacterial or
+        viral pneumonia). Where `two/SPLIT/CLASS` is not a folder, `all/SPLIT/CLASS` is read: the
+        challenge keeps the same pictures there, and copies often lose the links between the two.
+    root : str or Path
+        The folder that holds `two/` and `all/`; "auto" looks in `XRAYKIT_CHALLENGE_DIR`, then in
+        the clone's `data/`.
+    image_size : int
+        Height and width in pixels; pictures are stretched to a square, as in the original.
+    validation_fraction : float
+        Above 0, at most 0.5.
+    seed : int
+    allow_leak : bool
+        Keep training pictures of patients who are in test too. For showing what that does.
+
+    Raises
+    ------
+    InputError
+        If folders are missing, empty or unexpected, if more than 5 % and more than 2 pictures of
+        a class can't be used, or if a class has too few patients to cut a validation set.
+    """
+    if name not in LAYOUT:
+        raise unknown("task", name, LAYOUT)
+    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 8:
+        raise InputError(f"image_size={image_size!r}: expected a whole number of pixels, 8 or more")
+    if not 0 < validation_fraction <= 0.5:
+        raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
+    root = find_challenge() if root == "auto" else Path(root).expanduser().resolve()
+    folders, notes = _class_folders(name, root)
+    images, skipped = _read(folders, root, image_size, LAYOUT[name][1])
+    train, test = images["train"], images["test"]
+
+    crossing = sorted(set(train.patients) & set(test.patients))
+    leaks = np.isin(train.patients, crossing)
+    leaking = pd.DataFrame(
+        [(train.paths[row], train.patients[row]) for row in np.flatnonzero(leaks)],
+        columns=["path", "patient"],
+    )
+    what = "kept (allow_leak=True)" if allow_leak else "dropped from train"
+    notes += [
+        f"Leak: patient {row.patient} is in train and in test; {row.path} is {what}."
+        for row in leaking.itertuples()
+    ]
+    if not allow_leak:
+        train = train.subset(np.flatnonzero(~leaks))
+    train, validation = _cut_validation(train, validation_fraction, seed)
+    task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes))
+    print(task)
+    return task
+
+
+def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], list[str]]:
+    """Return the folder of each split and class, and notes on those found elsewhere."""
+    part, classes = LAYOUT[name]
+    folders, borrowed = {}, []
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder: expected one that holds {part}/")
+    if root.name in ("two", "all") and (root / "train").is_dir():
+        raise InputError(f"{root} is one task's folder: pass the one above it, {root.parent}")
+    for split in SPLITS:
+        for label in classes:
+            folder = root / part / split / label
+            shared = root / "all" / split / label
+            if not folder.is_dir() and shared.is_dir():
+                borrowed.append(f"{split}/{label}")
+                folder = shared
+            folders[split, label] = folder
+    for split in SPLITS:
+        present = {label for label in classes if folders[split, label].is_dir()}
+        missing = [label for label in classes if label not in present]
+        if missing:
+            other = SPLITS[1 - SPLITS.index(split)]
+            there = {label for label in classes if folders[other, label].is_dir()}
+            found = ", ".join(sorted(present)) or "none"
+            if len(present) == 1 and present == there:
+                problem = "only one class, and there is nothing to tell apart"
+            elif present != there:
+                problem = f"classes differ between {split} and {other}"
+            else:
+                problem = "missing class folder"
+            raise InputError(
+                f"{root / part / split}: {problem}. Expected the folders {', '.join(classes)}; "
+                f"found {found}; add {', '.join(missing)}"
+            )
+        extra = [
+            path.name
+            for path in (list_files(root / part / split) if (root / part / split).is_dir() else [])
+            if path.is_dir() and path.name not in classes and path.name != "__MACOSX"
+        ]
+        if extra:
+            raise InputError(
+                f"{root / part / split}: unexpected folder {', '.join(extra)}. "
+                f"Expected only {', '.join(classes)}; move it elsewhere"
+            )
+    note = f"Note: not folders below {part}/, so read from all/: {', '.join(borrowed)}."
+    return folders, [note] if borrowed else []
+
+
+def _read(
+    folders: dict[tuple[str, str], Path], root: Path, image_size: int, classes: tuple[str, ...]
+) -> tuple[dict[str, ImageSet], pd.DataFrame]:
+    files = [(*where, path) for where, folder in folders.items() for path in list_files(folder)]
+    held = Counter(where[:2] for where in files)
+    for where, folder in folders.items():
+        if not held[where]:
+            raise InputError(f"{folder} is empty: expected the pictures of class {where[1]}")
+
+    def attempt(path: Path) -> tuple[np.ndarray, str] | UnusableError:
+        try:
+            return read_picture(path, image_size)
+        except UnusableError as error:
+            return error
+
+    results = _in_threads(attempt, [path for *_, path in files])
+    skipped, lost = [], Counter()
+    rows: dict[str, list[tuple]] = {split: [] for split in SPLITS}
+    for (split, label, path), result in zip(files, results, strict=True):
+        relative = path.relative_to(root).as_posix()
+        if isinstance(result, UnusableError):
+            skipped.append((relative, str(result)))
+            lost[split, label] += 1
+        else:
+            pixels, digest = result
+            rows[split].append(
+                (pixels, classes.index(label), relative, patient_of(relative, digest))
+            )
+    for where, count in lost.items():
+        if count == held[where] or (count > LOST_SHARE * held[where] and count > LOST_PICTURES):
+            first = next(s for s in skipped if Path(s[0]).parent == folders[where].relative_to(root))
+            raise InputError(
+                f"{folders[where]}: {count} of {held[where]} pictures can't be used "
+                f"(the first, {Path(first[0]).name}: {first[1]}). Expected at most "
+                f"{LOST_PICTURES} or {LOST_SHARE:.0%}; copy the pictures again"
+            )
+    images = {
+        split: ImageSet(np.stack(pixels), np.array(labels), paths, patients, classes)
+        for split, (pixels, labels, paths, patients) in (
+            (split, zip(*found, strict=True)) for split, found in rows.items()
+        )
+    }
+    return images, pd.DataFrame(skipped, columns=["path", "reason"])
+
+
+def _in_threads(read: Callable, paths: list[Path]) -> list:
+    with ThreadPoolExecutor(worker_threads()) as pool:
+        return list(tqdm(pool.map(read, paths), total=len(paths), desc="reading", disable=None))
+
+
+def _cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    folds = round(1 / fraction)
+    for label, class_name in enumerate(images.class_names):
+        owners = {p for p, own in zip(images.patients, images.labels, strict=True) if own == label}
+        if len(owners) < folds:
+            raise InputError(
+                f"Class {class_name} has {len(owners)} patients to train on: expected at least "
+                f"{folds} to cut a validation set by patient with validation_fraction={fraction}"
+            )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    kept, held_out = next(splitter.split(images.paths, images.labels, images.patients))
+    return images.subset(kept), images.subset(held_out)

@@ -1,0 +1,1 @@
+"""What a network learned, in figures that can be trusted."""

@@ -1,0 +1,51 @@
+"""Predictions: a row a picture, each with its own path, so that nothing can change places."""
+
+import numpy as np
+import pandas as pd
+
+from ..data.images import ImageSet
+from ..quiet import keras
+from ..training.train import check_fits
+
+PROBABILITY = "probability_"  # the columns' prefix; the rest is the class
+
+
+def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
+    """Return what a classifier says of each picture, in the order of `images`.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From raw pixels to class probabilities.
+    images : ImageSet
+
+    Returns
+    -------
+    DataFrame
+        Columns path, patient, true, predicted (class names), and `probability_CLASS` for each
+        class, in the order of the labels.
+
+    Raises
+    ------
+    InputError
+        If the model doesn't fit the pictures.
+    """
+    check_fits(model, images)
+    output = model.predict(images.pixels, batch_size=32, verbose=0)
+    probabilities = np.hstack([1 - output, output]) if output.shape[1] == 1 else output
+    names = np.array(images.class_names)
+    return pd.DataFrame(
+        {
+            "path": images.paths,
+            "patient": images.patients,
+            "true": names[images.labels],
+            "predicted": names[probabilities.argmax(axis=1)],
+        }
+        | {f"{PROBABILITY}{name}": probabilities[:, i] for i, name in enumerate(names)}
+    )
+
+
+def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
+    """Return the classes that a table of predictions is about, in the order of the labels."""
+    columns = [name for name in predictions.columns if name.startswith(PROBABILITY)]
+    return tuple(name.removeprefix(PROBABILITY) for name in columns)

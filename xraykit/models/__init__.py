@@ -1,0 +1,1 @@
+"""Networks: raw pixels in, features or class probabilities out."""

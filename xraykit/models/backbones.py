@@ -1,0 +1,164 @@
+"""Backbones: networks that turn raw pixels into feature maps, each with its own preprocessing."""
+
+from pathlib import Path
+
+from ..errors import InputError, unknown
+from ..quiet import keras
+from .weights import load_file, load_imagenet, up_to
+
+# How each network's weights expect their pixels, as `keras.applications` defines it: "caffe" is
+# BGR minus ImageNet's mean, "tf" is -1 to 1, "torch" is ImageNet's mean and deviation a channel.
+PREPROCESSING = {
+    "VGG16": "caffe",
+    "VGG19": "caffe",
+    "ResNet50": "caffe",
+    "ResNet50V2": "tf",
+    "InceptionV3": "tf",
+    "DenseNet121": "torch",
+    "MobileNet": "tf",
+    "MobileNetV2": "tf",
+    "EfficientNetB0": "efficientnet",
+    "SmallCNN": "tf",
+}
+WITH_ALPHA = ("MobileNet", "MobileNetV2")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def backbone(
+    name: str,
+    weights: str | Path | None = "imagenet",
+    alpha: float = 1.0,
+    cut_at: str | None = None,
+    trainable_from: str | None = None,
+    batch_norm: str = "frozen",
+    image_size: int = 224,
+) -> keras.Model:
+    """Build a flat network from raw RGB pixels (0 to 255) to its last feature map.
+
+    Its preprocessing is part of it, so nothing has to be scaled outside and nothing can be scaled
+    twice. Every layer is frozen unless asked otherwise, also with `weights=None`.
+
+    Parameters
+    ----------
+    name : str
+        VGG16, VGG19, ResNet50, ResNet50V2, InceptionV3, DenseNet121, MobileNet, MobileNetV2 or
+        EfficientNetB0 of `keras.applications`; or SmallCNN, four convolutions that are trained
+        from scratch (all of its layers train, and "imagenet" means no weights).
+    weights : "imagenet", None, or path
+        "imagenet" looks in the folder named by `XRAYKIT_WEIGHTS_DIR`, then lets Keras download.
+        None leaves random numbers.
+    alpha : float
+        Width of MobileNet and MobileNetV2.
+    cut_at : str, optional
+        The layer to end at, such as "conv4_block6_out".
+    trainable_from : str, optional
+        The first layer to fine-tune; it and all after it in `model.layers` train, such as
+        "block5_conv3".
+    batch_norm : {"frozen", "train"}
+        Whether BatchNorm layers keep their ImageNet statistics, wherever they stand, or all of
+        them train.
+    image_size : int
+        Height and width of the pictures in pixels.
+
+    Returns
+    -------
+    keras.Model
+        Input (image_size, image_size, 3), output a feature map.
+
+    Raises
+    ------
+    InputError
+        If a name or value is unknown, or the weights can't be had or don't fit.
+
+    Examples
+    --------
+    >>> base = backbone("VGG16", weights=None, trainable_from="block5_conv3")
+    >>> base.output.shape
+    (None, 7, 7, 512)
+    >>> sum(weight.shape.num_elements() for weight in base.trainable_weights)
+    2359808
+    """
+    if name not in PREPROCESSING:
+        raise unknown("backbone", name, PREPROCESSING)
+    if batch_norm not in ("frozen", "train"):
+        raise unknown("batch_norm", batch_norm, ("frozen", "train"))
+    if alpha != 1 and name not in WITH_ALPHA:
+        raise InputError(f"alpha={alpha} does not fit {name}: only {WITH_ALPHA} come in widths")
+    network = _build(name, alpha, image_size)
+    for layer in filter(None, (cut_at, trainable_from)):
+        names = [each.name for each in network.layers]
+        if layer not in names:
+            raise unknown(f"layer of {name}", layer, names)
+    if weights == "imagenet" and name != "SmallCNN":
+        load_imagenet(network, name, alpha, cut_at, lambda: _application(name, alpha, "imagenet"))
+    elif weights not in (None, "imagenet"):
+        load_file(network, Path(weights), cut_at)
+    if cut_at:
+        network = up_to(network, cut_at)
+    _set_trainable(network, name, trainable_from, batch_norm)
+    return network
+
+
+def _application(name: str, alpha: float, weights: str | None, **options: object) -> keras.Model:
+    if name in WITH_ALPHA:
+        options["alpha"] = alpha
+    return getattr(keras.applications, name)(include_top=False, weights=weights, **options)
+
+
+def _build(name: str, alpha: float, image_size: int) -> keras.Model:
+    pixels = keras.Input((image_size, image_size, 3), name="pixels")
+    scaled = _preprocessing(PREPROCESSING[name], pixels)
+    if name == "SmallCNN":
+        return keras.Model(pixels, _small_cnn(scaled), name=name)
+    try:
+        network = _application(name, alpha, None, input_tensor=scaled)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{name} can't be built at image_size={image_size}: {reason}") from error
+    return keras.Model(pixels, network.output, name=name)
+
+
+def _preprocessing(kind: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
+    scale, offset = 1 / 127.5, -1.0
+    if kind == "caffe":
+        pixels = pixels[..., ::-1]
+        scale, offset = 1.0, [-103.939, -116.779, -123.68]
+    elif kind == "torch":
+        scale = [1 / (255 * std) for std in IMAGENET_STD]
+        offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+    elif kind == "efficientnet":
+        # Keras' EfficientNet scales its own input, but only the "imagenet" build divides by the
+        # root of the deviation once more, after that; here it is done before, to the same effect.
+        scale = [std**-0.5 for std in IMAGENET_STD]
+        offset = [
+            255 * mean * (1 - factor) for mean, factor in zip(IMAGENET_MEAN, scale, strict=True)
+        ]
+    return keras.layers.Rescaling(scale, offset, name="preprocessing")(pixels)
+
+
+def _small_cnn(x: keras.KerasTensor) -> keras.KerasTensor:
+    for block, filters in enumerate((16, 32, 64, 128), start=1):
+        x = keras.layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"block{block}_conv",
+        )(x)
+        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    return x
+
+
+def _set_trainable(
+    network: keras.Model, name: str, trainable_from: str | None, batch_norm: str
+) -> None:
+    trains = name == "SmallCNN" and trainable_from is None
+    for layer in network.layers:
+        trains = trains or layer.name == trainable_from
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Freezing the layer itself: calling it with training=False does not hold once the
+            # model is trainable.
+            layer.trainable = batch_norm == "train"
+        else:
+            layer.trainable = trains

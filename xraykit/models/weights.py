@@ -1,0 +1,115 @@
+"""Where a backbone's ImageNet weights come from: a file, a folder of files, or Keras' download."""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import InputError
+from ..quiet import keras
+
+# The names under which Keras caches its `include_top=False` weights; {alpha} is spelled its way.
+KERAS_FILES = {
+    "VGG16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "VGG19": "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "ResNet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "ResNet50V2": "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "InceptionV3": "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "DenseNet121": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "MobileNet": "mobilenet_{alpha}_224_tf_no_top.h5",
+    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5",
+    "EfficientNetB0": "efficientnetb0_notop.h5",
+}
+
+
+def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
+    """Return the file names looked for in a weights folder, each with the layer it ends at.
+
+    None is a whole network. Keras' own names come first, then the kit's: `vgg16_notop.weights.h5`,
+    with the width (`mobilenet_0_75_224_notop.weights.h5`) where it is not 1, and
+    `resnet50_to_conv4_notop.weights.h5` for a ResNet that ends at its fourth stage.
+    """
+    keras_alpha = str(float(alpha))
+    if name == "MobileNet":
+        keras_alpha = "1_0" if alpha == 1 else str(alpha * 10).replace(".", "_")
+    width = "" if alpha == 1 else f"_{str(alpha).replace('.', '_')}_224"
+    files = {
+        KERAS_FILES[name].format(alpha=keras_alpha): None,
+        f"{name.lower()}{width}_notop.weights.h5": None,
+    }
+    if name in ("ResNet50", "ResNet50V2"):
+        files[f"{name.lower()}_to_conv4_notop.weights.h5"] = "conv4_block6_out"
+    return files
+
+
+def load_imagenet(
+    network: keras.Model, name: str, alpha: float, cut_at: str | None, download: Callable
+) -> None:
+    """Fill `network` with ImageNet weights, or at least all of it up to the layer `cut_at`.
+
+    Looks in the folder named by `XRAYKIT_WEIGHTS_DIR`, then lets Keras download (or take from its
+    own cache): `download()` returns Keras' network with its weights.
+
+    Raises
+    ------
+    InputError
+        If the weights can't be had; the text names the ways out.
+    """
+    files = candidate_files(name, alpha)
+    folder = os.environ.get("XRAYKIT_WEIGHTS_DIR")
+    too_short = ""
+    for file, end in files.items() if folder else ():
+        path = Path(folder, file)
+        if path.is_file():
+            if end is None or (cut_at and _position(network, cut_at) <= _position(network, end)):
+                _load(network if end is None else up_to(network, end), path)
+                return
+            too_short = f" ({file} is there, and serves with cut_at={end!r})"
+    try:
+        network.set_weights(download().get_weights())
+    except Exception as error:
+        raise InputError(
+            f"ImageNet weights for {name} can't be had: Keras' download failed ({error}), and "
+            f"XRAYKIT_WEIGHTS_DIR={folder or '(not set)'} holds no {' or '.join(files)}{too_short}."
+            " Put one there, pass weights=FILE, choose another backbone, or train 'SmallCNN', "
+            "which needs none"
+        ) from error
+
+
+def load_file(network: keras.Model, path: Path, cut_at: str | None) -> None:
+    """Fill `network`, or all of it up to the layer `cut_at`, with the weights in one file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not a weights file, or made for another network.
+    """
+    if not path.is_file():
+        raise InputError(f"weights={str(path)!r}: expected 'imagenet', None, or a .h5 file's path")
+    try:
+        _load(network, path)
+    except InputError:
+        if cut_at is None:
+            raise
+        _load(up_to(network, cut_at), path)
+
+
+def up_to(network: keras.Model, layer: str) -> keras.Model:
+    """Return the part of a network that ends at `layer`; layers are shared, not copied."""
+    return keras.Model(network.input, network.get_layer(layer).output, name=network.name)
+
+
+def _position(network: keras.Model, layer: str) -> int:
+    return [each.name for each in network.layers].index(layer)
+
+
+def _load(network: keras.Model, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            # Said of files from before Keras 3.15 by walking the same layers a second way; a
+            # layer that does not get its weights is an error all the same.
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            network.load_weights(path)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path} doesn't hold the weights of {network.name}: {reason}") from error

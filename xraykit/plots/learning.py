@@ -1,0 +1,51 @@
+"""Learning curves."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .style import COLOURS
+
+
+def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
+    """Plot accuracy and loss by epoch, on the training and the validation pictures.
+
+    Parameters
+    ----------
+    history : DataFrame
+        As `train` returns it.
+    title : str
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook if it is a cell's last line.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    marker = "o" if len(history) <= 30 else ""
+    for axis, measure in zip(axes, ("accuracy", "loss"), strict=True):
+        for column, label, line, colour in (
+            (measure, "training", "-", COLOURS[0]),
+            (f"val_{measure}", "validation", "--", COLOURS[1]),
+        ):
+            axis.plot(
+                history.index,
+                history[column],
+                line,
+                color=colour,
+                marker=marker,
+                markersize=4,
+                label=label,
+            )
+        axis.set(xlabel="epoch", ylabel=measure)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+        axis.set_ylim(bottom=0)
+    axes[0].set_ylim(top=1.02)
+    axes[0].set_ylabel("accuracy (share of pictures right)")
+    axes[1].set_ylabel("loss (cross-entropy)")
+    axes[0].legend(loc="lower right")
+    axes[1].legend(loc="upper right")
+    figure.suptitle(title)
+    plt.close(figure)
+    return figure

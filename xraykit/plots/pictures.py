@@ -1,0 +1,84 @@
+"""Galleries: each picture under its own name and its own prediction."""
+
+from pathlib import PurePosixPath
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..data.images import ImageSet
+from ..errors import InputError
+from ..evaluation.predictions import PROBABILITY
+
+COLUMNS = 6
+
+
+def plot_pictures(
+    images: ImageSet, predictions: pd.DataFrame | None = None, most: int = 36
+) -> Figure:
+    """Show pictures, each under its true class and, where there are predictions, its own.
+
+    Predictions are looked up by path, so that their order doesn't matter.
+
+    Parameters
+    ----------
+    images : ImageSet
+    predictions : DataFrame, optional
+        As `predict` returns it, in any order.
+    most : int
+        How many pictures to show at most: the first of each class in turn.
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook if it is a cell's last line. ✗ marks a wrong prediction.
+
+    Raises
+    ------
+    InputError
+        If a picture has no prediction.
+    """
+    shown = _in_turn(images)[:most]
+    titles = _titles(images, predictions)
+    rows = -(-len(shown) // COLUMNS)
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(12, 2.75 * rows), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, row in zip(axes.flat, sorted(shown), strict=False):
+        axis.imshow(images.pixels[row])
+        axis.set_title(titles[row], fontsize=8)
+    plt.close(figure)
+    return figure
+
+
+def _in_turn(images: ImageSet) -> list[int]:
+    """Return rows so that any first few hold the classes evenly."""
+    place = pd.Series(images.labels).groupby(images.labels).cumcount()
+    return place.sort_values(kind="stable").index.tolist()
+
+
+def _titles(images: ImageSet, predictions: pd.DataFrame | None) -> list[str]:
+    names = [_short(PurePosixPath(path).name) for path in images.paths]
+    true = [images.class_names[label] for label in images.labels]
+    if predictions is None:
+        return [f"{name}\n{label}" for name, label in zip(names, true, strict=True)]
+    by_path = predictions.set_index("path")
+    without = [path for path in images.paths if path not in by_path.index]
+    if without:
+        raise InputError(
+            f"{len(without)} of {len(images)} pictures have no prediction, {without[0]} the first: "
+            "expected the table that xk.predict gives for these very pictures"
+        )
+    titles = []
+    for name, label, path in zip(names, true, images.paths, strict=True):
+        said = by_path.loc[path, "predicted"]
+        sure = by_path.loc[path, f"{PROBABILITY}{said}"]
+        mark = "✓" if said == label else "✗"
+        titles.append(f"{name}\n{mark} {said} {sure:.0%}\ntrue: {label}")
+    return titles
+
+
+def _short(name: str, most: int = 26) -> str:
+    return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-most // 2 :]}"
