@@ -122,9 +122,9 @@ def load_task(
         [(train.paths[row], train.patients[row]) for row in np.flatnonzero(leaks)],
         columns=["path", "patient"],
     )
-    what = "kept (allow_leak=True)" if allow_leak else "dropped from train"
+    what = "kept (allow_leak=True)" if allow_leak else "dropped"
     notes += [
-        f"Leak: patient {row.patient} is in train and in test; {row.path} is {what}."
+        f"Leak: patient {row.patient} is in train and test; {what}: {row.path}."
         for row in leaking.itertuples()
     ]
     if not allow_leak:
@@ -212,7 +212,9 @@ def _read(
             )
     for where, count in lost.items():
         if count == held[where] or (count > LOST_SHARE * held[where] and count > LOST_PICTURES):
-            first = next(s for s in skipped if Path(s[0]).parent == folders[where].relative_to(root))
+            first = next(
+                s for s in skipped if Path(s[0]).parent == folders[where].relative_to(root)
+            )
             raise InputError(
                 f"{folders[where]}: {count} of {held[where]} pictures can't be used "
                 f"(the first, {Path(first[0]).name}: {first[1]}). Expected at most "

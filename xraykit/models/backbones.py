@@ -83,7 +83,9 @@ def backbone(
     if batch_norm not in ("frozen", "train"):
         raise unknown("batch_norm", batch_norm, ("frozen", "train"))
     if alpha != 1 and name not in WITH_ALPHA:
-        raise InputError(f"alpha={alpha} does not fit {name}: only {WITH_ALPHA} come in widths")
+        raise InputError(
+            f"alpha={alpha}: only {' and '.join(WITH_ALPHA)} come in widths; {name} takes alpha=1"
+        )
     network = _build(name, alpha, image_size)
     for layer in filter(None, (cut_at, trainable_from)):
         names = [each.name for each in network.layers]

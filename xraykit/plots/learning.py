@@ -22,18 +22,18 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
         Shown by a notebook if it is a cell's last line.
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    marker = "o" if len(history) <= 30 else ""
+    few = len(history) <= 30
     for axis, measure in zip(axes, ("accuracy", "loss"), strict=True):
-        for column, label, line, colour in (
-            (measure, "training", "-", COLOURS[0]),
-            (f"val_{measure}", "validation", "--", COLOURS[1]),
+        for column, label, line, colour, marker in (
+            (measure, "training", "-", COLOURS[0], "o"),
+            (f"val_{measure}", "validation", "--", COLOURS[1], "^"),
         ):
             axis.plot(
                 history.index,
                 history[column],
                 line,
                 color=colour,
-                marker=marker,
+                marker=marker if few else None,
                 markersize=4,
                 label=label,
             )

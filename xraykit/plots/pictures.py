@@ -42,7 +42,7 @@ def plot_pictures(
     titles = _titles(images, predictions)
     rows = -(-len(shown) // COLUMNS)
     figure, axes = plt.subplots(
-        rows, COLUMNS, figsize=(12, 2.75 * rows), layout="constrained", squeeze=False
+        rows, COLUMNS, figsize=(12, 2.5 * rows), layout="constrained", squeeze=False
     )
     for axis in axes.flat:
         axis.set_axis_off()

@@ -28,9 +28,7 @@ def plot_confusion(scores: Scores, title: str = "") -> Figure:
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axis.text(column, row, count, ha="center", va="center", color=colour, fontsize=13)
-    axis.set(
-        xticks=range(len(names)), yticks=range(len(names)), xlabel="predicted", ylabel="true"
-    )
+    axis.set(xticks=range(len(names)), yticks=range(len(names)), xlabel="predicted", ylabel="true")
     axis.set_xticklabels(names, rotation=30, ha="right")
     axis.set_yticklabels(names)
     axis.set_title(f"{title}\n{proportion(scores.right, scores.of)}".strip(), fontsize=11)

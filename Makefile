@@ -1,0 +1,31 @@
+# make demo   both notebooks run on the pictures at hand, and an HTML report of each
+# make test   everything that CI checks
+# make lab    JupyterLab on the student versions
+# make check  style, and imports that run one way
+# Each makes the environment first, once: .venv in this clone.
+
+PYTHON ?= python3
+BIN = $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+READY = .venv/.ready
+
+.PHONY: demo test lab check
+
+demo: $(READY)
+	@$(BIN)/xraykit demo
+
+test: $(READY) check
+	$(BIN)/pytest -m "slow or not slow"
+
+lab: $(READY)
+	@$(BIN)/xraykit release notebooks/task1_binary.ipynb notebooks/task2_multiclass.ipynb
+	$(BIN)/jupyter lab --notebook-dir=student
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@

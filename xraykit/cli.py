@@ -1,0 +1,78 @@
+"""The `xraykit` command: parse, call one function, print. Exit codes: 0 done, 1 failed, 2 input."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from .data.challenge import DATA, import_challenge
+from .errors import InputError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="xraykit")
+def cli() -> None:
+    """Classify chest X-rays by transfer learning, and find out what the network learned."""
+
+
+@cli.group()
+def data() -> None:
+    """Bring pictures in."""
+
+
+@data.command()
+@click.option("--from-folder", type=click.Path(path_type=Path), help="A folder that has them.")
+@click.option("--from-zip", type=click.Path(path_type=Path), help="A zip file that has them.")
+@click.option(
+    "--to", type=click.Path(path_type=Path), default=DATA, help="By default the clone's data/."
+)
+def challenge(from_folder: Path | None, from_zip: Path | None, to: Path) -> None:
+    """Check your copy of the 2020 class challenge against the manifest, and put it in data/."""
+    given = [path for path in (from_folder, from_zip) if path]
+    if len(given) != 1:
+        raise InputError("Expected one of --from-folder FOLDER and --from-zip FILE")
+    click.echo(import_challenge(given[0], to))
+    click.echo(f"Pictures are in {to}")
+
+
+@cli.command()
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--to", type=click.Path(path_type=Path), default=Path("student"), help="By default student/."
+)
+def release(notebooks: tuple[Path, ...], to: Path) -> None:
+    """Write the student versions of NOTEBOOKS; files that are there already stay as they are."""
+    try:
+        from .course.release import release as write
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is missing: get it with `pip install -e '.[instructor]'`"
+        ) from error
+    for notebook in notebooks:
+        kept = (to / notebook.name).exists()
+        click.echo(f"{write(notebook, to)}{' is there already, kept' if kept else ''}")
+
+
+@cli.command()
+@click.option(
+    "--to", type=click.Path(path_type=Path), default=Path("reports"), help="By default reports/."
+)
+def demo(to: Path) -> None:
+    """Run both notebooks on the pictures at hand, and make an HTML report of each."""
+    from .course.demo import RunFailedError, run_demo
+
+    try:
+        reports = list(run_demo(to))
+    except RunFailedError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    click.echo("\n".join(["Reports, to open in a browser:", *(f"  {path}" for path in reports)]))
+
+
+def main() -> None:
+    """Run the command; what is wrong with its input is one line, without a traceback."""
+    try:
+        cli()
+    except InputError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)

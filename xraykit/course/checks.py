@@ -1,0 +1,33 @@
+"""Checks that tell a student at once whether a graded cell does what it should."""
+
+import numpy as np
+
+from ..models.classifier import FEATURES
+from ..quiet import keras
+
+
+def check_classifier(model: keras.Model, reference: keras.Model) -> None:
+    """Compare a student's classifier with the reference; print a ✅ or ❌ line for each point.
+
+    The points: it takes raw pixels, its output fits the classes, the layer for t-SNE is named
+    "features" and has the reference's width, and the parameters, in all and trainable, agree.
+    """
+    points = {
+        "takes raw pixels": lambda m: m.input_shape[1:],
+        "one probability for each class, or one for the second of two": lambda m: (
+            m.output_shape[1:],
+            m.layers[-1].activation.__name__,
+        ),
+        "a layer named 'features'": lambda m: m.get_layer(FEATURES).output.shape[1:],
+        "as many parameters as the reference": lambda m: m.count_params(),
+        "as many of them trainable": lambda m: sum(
+            int(np.prod(weight.shape)) for weight in m.trainable_weights
+        ),
+    }
+    for what, look in points.items():
+        expected = look(reference)
+        try:
+            got = look(model)
+        except (AttributeError, ValueError):
+            got = "none"
+        print(f"✅ {what}" if got == expected else f"❌ {what}: expected {expected}, got {got}")
