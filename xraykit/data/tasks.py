@@ -24,7 +24,7 @@ SPLITS = ("train", "test")
 LOST_SHARE, LOST_PICTURES = 0.05, 2  # more than both lost from a class is an error
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Task:
     """A task's pictures, and what happened to them on the way in.
 
@@ -57,7 +57,7 @@ class Task:
         """The classes, in the order of the labels."""
         return self.train.class_names
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         counts = pd.DataFrame(
             {

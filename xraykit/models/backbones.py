@@ -92,7 +92,14 @@ def backbone(
         if layer not in names:
             raise unknown(f"layer of {name}", layer, names)
     if weights == "imagenet" and name != "SmallCNN":
-        load_imagenet(network, name, alpha, cut_at, lambda: _application(name, alpha, "imagenet"))
+        full_size = (224, 224, 3)  # the weights serve every size; Keras warns if none is named
+        load_imagenet(
+            network,
+            name,
+            alpha,
+            cut_at,
+            download=lambda: _application(name, alpha, "imagenet", input_shape=full_size),
+        )
     elif weights not in (None, "imagenet"):
         load_file(network, Path(weights), cut_at)
     if cut_at:

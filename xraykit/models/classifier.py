@@ -59,10 +59,13 @@ def build_classifier(
     if len(class_names) < 2:
         raise InputError(f"class_names={class_names!r}: expected two classes or more")
     head = default_head() if head is None else list(head)
-    if FEATURES not in [layer.name for layer in head]:
+    names = [layer.name for layer in head]
+    if len(set(names)) < len(names):
+        raise InputError(f"Layers of the head share a name: {', '.join(names)}. Name each apart")
+    if FEATURES not in names:
         raise InputError(
             "The head has no layer named 'features': give the layer whose output t-SNE should show "
-            f"that name. Found {', '.join(layer.name for layer in head) or 'no layer'}"
+            f"that name. Found {', '.join(names) or 'no layer'}"
         )
     keras.utils.set_random_seed(seed)
     base = backbone(name, **backbone_options)

@@ -67,6 +67,9 @@ def load_imagenet(
             too_short = f" ({file} is there, and serves with cut_at={end!r})"
     try:
         network.set_weights(download().get_weights())
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # takes its new mean and variance into use
     except Exception as error:
         raise InputError(
             f"ImageNet weights for {name} can't be had: Keras' download failed ({error}), and "

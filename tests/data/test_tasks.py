@@ -1,0 +1,197 @@
+import shutil
+
+import pytest
+
+import xraykit as xk
+
+
+def test_when_task_is_loaded_then_covid_is_the_positive_class(binary):
+    assert binary.class_names == ("normal", "covid")
+    named = [path.split("/")[2] == "covid" for path in binary.test.paths]
+    assert binary.test.labels.tolist() == named
+
+
+def test_when_task_is_loaded_then_every_picture_is_in_one_part(multiclass):
+    parts = (multiclass.train, multiclass.validation, multiclass.test)
+    paths = [path for part in parts for path in part.paths]
+    assert len(paths) == len(set(paths)) == 4 * 28
+    assert [sum(part.counts().values()) for part in parts] == [77, 19, 16]
+
+
+def test_when_task_is_loaded_then_paths_labels_and_pixels_belong_together(multiclass):
+    for path, label, pixels in zip(
+        multiclass.train.paths, multiclass.train.labels, multiclass.train.pixels, strict=True
+    ):
+        assert multiclass.class_names[label] == path.split("/")[2]
+        columns = pixels[..., 0].mean(axis=0)
+        assert (columns.argmax() * 40 / 32 - 4) // 9 == label  # where the bright bar was drawn
+
+
+def test_when_seed_is_the_same_then_so_is_the_split(drawn_challenge):
+    first, again, other = (
+        xk.load_task("binary", drawn_challenge, image_size=8, seed=seed) for seed in (1, 1, 2)
+    )
+    assert first.validation.paths == again.validation.paths != other.validation.paths
+
+
+def test_when_patient_has_several_pictures_then_they_stay_together(challenge):
+    folder = challenge / "all/train/pneumonia_bac"
+    for i, path in enumerate(sorted(folder.iterdir())):
+        path.rename(folder / f"person{5000 + i // 3}_bacteria_{i}.jpeg")
+    for seed in range(5):
+        task = xk.load_task("multiclass", challenge, image_size=8, seed=seed)
+        assert not set(task.train.patients) & set(task.validation.patients)
+
+
+@pytest.mark.parametrize("allow_leak", [False, True])
+def test_when_same_picture_is_in_train_and_test_then_it_is_named(challenge, capsys, allow_leak):
+    source = next((challenge / "two/test/covid").iterdir())
+    shutil.copy(source, challenge / "two/train/covid/again.png")
+    task = xk.load_task("binary", challenge, image_size=8, allow_leak=allow_leak)
+    assert task.leaking["path"].tolist() == ["two/train/covid/again.png"]
+    assert "two/train/covid/again.png" in capsys.readouterr().out
+    kept = task.train.paths + task.validation.paths
+    assert ("two/train/covid/again.png" in kept) == allow_leak
+
+
+def test_when_two_lost_its_links_then_all_is_read_and_said(challenge, capsys):
+    shutil.rmtree(challenge / "two")
+    (challenge / "two/train").mkdir(parents=True)
+    (challenge / "two/train/covid").write_text("../../all/train/covid")  # a link in some copies
+    task = xk.load_task("binary", challenge, image_size=8)
+    assert sum(task.train.counts().values()) + len(task.validation) == 48
+    assert "read from all/" in capsys.readouterr().out
+
+
+def test_when_a_class_folder_is_a_link_then_it_is_followed(challenge):
+    shutil.move(challenge / "two/test/covid", challenge / "elsewhere")
+    (challenge / "two/test/covid").symlink_to(challenge / "elsewhere")
+    assert len(xk.load_task("binary", challenge, image_size=8).test) == 8
+
+
+def test_when_few_files_are_bad_then_they_are_left_out_and_listed(challenge, capsys):
+    folder = challenge / "two/train/covid"
+    (folder / "empty.jpeg").touch()
+    (folder / ".scan.jpeg.icloud").touch()
+    task = xk.load_task("binary", challenge, image_size=8)
+    assert dict(task.skipped.itertuples(index=False)) == {
+        "two/train/covid/empty.jpeg": "empty file (0 bytes)",
+        "two/train/covid/.scan.jpeg.icloud": "not downloaded from iCloud",
+    }
+    said = capsys.readouterr().out
+    assert "empty file" in said and "iCloud" in said
+
+
+def remove(*parts):
+    return lambda root: [shutil.rmtree(root / part) for part in parts]
+
+
+def empty(root):
+    for path in (root / "all/train/covid").iterdir():
+        path.unlink()
+
+
+def break_three(root):
+    for path in sorted((root / "all/train/covid").iterdir())[:3]:
+        path.write_bytes(path.read_bytes()[:100])
+
+
+def break_whole_test_class(root):
+    for path in (root / "all/test/covid").iterdir():
+        path.write_text("not a picture")
+
+
+def leave_two(root):
+    for path in sorted((root / "all/train/covid").iterdir())[2:]:
+        path.unlink()
+
+
+def one_class(root):
+    for split in ("train", "test"):
+        for label in ("covid", "pneumonia_bac", "pneumonia_vir"):
+            shutil.rmtree(root / "all" / split / label)
+
+
+BAD = {
+    "no such folder": (lambda root: shutil.rmtree(root), "is not a folder"),
+    "no task folder": (remove("all", "two"), "all/train: missing class folder.*found none"),
+    "class missing": (remove("all/train/covid", "all/test/covid"), "missing class folder.*covid"),
+    "classes differ": (remove("all/test/covid"), "classes differ between test and train.*covid"),
+    "one class": (one_class, "only one class"),
+    "empty class": (empty, "train/covid is empty"),
+    "unexpected folder": (lambda root: (root / "all/train/flu").mkdir(), "unexpected folder flu"),
+    "too many lost": (break_three, "3 of 24 pictures can't be used .*at most 2 or 5%"),
+    "whole class lost": (break_whole_test_class, "4 of 4 pictures can't be used"),
+    "too few patients": (leave_two, "Class covid has 2 patients"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_when_folder_is_bad_then_one_line_says_so(challenge, case):
+    damage, message = BAD[case]
+    damage(challenge)
+    with pytest.raises(xk.InputError, match=message) as raised:
+        xk.load_task("multiclass", challenge, image_size=8)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "multiclas"}, "Did you mean 'multiclass'"),
+        ({"image_size": 0}, "image_size=0"),
+        ({"image_size": 22.4}, "image_size=22.4"),
+        ({"validation_fraction": 0}, "validation_fraction=0"),
+        ({"validation_fraction": 0.9}, "validation_fraction=0.9"),
+    ],
+)
+def test_when_argument_is_bad_then_one_line_says_so(drawn_challenge, arguments, message):
+    with pytest.raises(xk.InputError, match=message):
+        xk.load_task(**{"name": "binary", "root": drawn_challenge} | arguments)
+
+
+def test_when_given_the_folder_of_one_task_then_the_one_above_is_named(drawn_challenge):
+    with pytest.raises(xk.InputError, match=f"pass the one above it, {drawn_challenge}"):
+        xk.load_task("binary", drawn_challenge / "two")
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_when_nothing_says_where_pictures_are_then_ways_out_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("xraykit.data.challenge.DATA", tmp_path)
+    with pytest.raises(xk.InputError, match="xraykit data challenge --from-folder"):
+        xk.load_task("binary")
+
+
+@pytest.fixture
+def real_with_clutter(real_challenge, tmp_path):
+    """The real challenge by links, with what computers and clouds leave in its folders."""
+    for folder in (real_challenge / "all").glob("*/*"):
+        copy = tmp_path / folder.relative_to(real_challenge)
+        copy.mkdir(parents=True)
+        for path in folder.iterdir():
+            (copy / path.name).symlink_to(path)
+    covid = tmp_path / "all/train/covid"
+    for name in ("desktop.ini", ".DS_Store", "zero.jpeg", ".NAME.jpeg.icloud"):
+        (covid / name).touch()
+    return tmp_path
+
+
+def test_when_real_challenge_has_clutter_then_all_its_pictures_load(real_with_clutter, capsys):
+    task = xk.load_task("multiclass", real_with_clutter)
+    trained_on = task.train.join(task.validation).counts()
+    assert list(trained_on.values()) == [70, 59, 70, 70]
+    assert list(task.test.counts().values()) == [9, 9, 9, 9]
+    assert task.leaking["path"].tolist() == ["all/train/covid/nejmoa2001191_f1-PA.jpeg"]
+    assert sorted(task.skipped["reason"]) == ["empty file (0 bytes)", "not downloaded from iCloud"]
+    assert "ieee8023:13" in capsys.readouterr().out
+
+
+def test_when_leak_is_allowed_then_real_challenge_keeps_it(real_with_clutter):
+    task = xk.load_task("multiclass", real_with_clutter, image_size=8, allow_leak=True)
+    assert list(task.train.join(task.validation).counts().values()) == [70, 60, 70, 70]
+
+
+def test_when_real_binary_task_is_loaded_then_it_has_the_known_counts(real_challenge):
+    task = xk.load_task("binary", real_challenge, image_size=8)
+    assert task.train.join(task.validation).counts() == {"normal": 70, "covid": 59}
+    assert task.test.counts() == {"normal": 9, "covid": 9}

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from keras import applications
+
+import xraykit as xk
+from xraykit import keras
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+MODULES = {
+    "VGG16": applications.vgg16,
+    "VGG19": applications.vgg19,
+    "ResNet50": applications.resnet50,
+    "ResNet50V2": applications.resnet_v2,
+    "DenseNet121": applications.densenet,
+    "MobileNet": applications.mobilenet,
+    "MobileNetV2": applications.mobilenet_v2,
+}
+
+
+def batch_norms(model):
+    return [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_when_raw_pixels_go_in_then_they_are_scaled_as_the_weights_expect(name):
+    base = xk.backbone(name, weights=None, image_size=32)
+    scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
+    expected = MODULES[name].preprocess_input(PIXELS.copy())
+    np.testing.assert_allclose(scaled.predict(PIXELS, verbose=0), expected, atol=2e-4)
+
+
+def test_when_inception_gets_raw_pixels_then_they_are_scaled_as_its_weights_expect():
+    base = xk.backbone("InceptionV3", weights=None, image_size=75)
+    scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
+    pixels = np.full((1, 75, 75, 3), 200.0, "float32")
+    expected = applications.inception_v3.preprocess_input(pixels.copy())
+    np.testing.assert_allclose(scaled.predict(pixels, verbose=0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*MODULES, "EfficientNetB0", "SmallCNN"])
+def test_backbone_is_flat_and_ends_in_a_feature_map(name):
+    base = xk.backbone(name, weights=None, image_size=32)
+    assert len(base.output.shape) == 4
+    assert not [layer for layer in base.layers if isinstance(layer, keras.Model)]
+
+
+def test_when_nothing_is_asked_then_every_pretrained_layer_is_frozen():
+    assert not xk.backbone("ResNet50", weights=None, image_size=32).trainable_weights
+
+
+def test_when_trainable_from_is_given_then_that_layer_and_the_later_train():
+    base = xk.backbone("ResNet50", weights=None, image_size=32, trainable_from="conv5_block3_out")
+    assert not base.trainable_weights  # an activation, the last layer
+    base = xk.backbone(
+        "ResNet50", weights=None, image_size=32, trainable_from="conv5_block3_3_conv"
+    )
+    assert [layer.name for layer in base.layers if layer.trainable_weights] == [
+        "conv5_block3_3_conv"
+    ]
+
+
+def test_when_batch_norm_is_to_train_then_all_of_it_does_and_nothing_else():
+    base = xk.backbone("ResNet50", weights=None, image_size=32, batch_norm="train")
+    trained = [layer for layer in base.layers if layer.trainable_weights]
+    assert trained == batch_norms(base) and trained
+
+
+def test_when_cut_then_network_ends_at_that_layer():
+    base = xk.backbone("ResNet50", weights=None, cut_at="conv4_block6_out", image_size=64)
+    assert base.output.shape == (None, 4, 4, 1024)
+    assert base.count_params() == 8_589_184
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "VGG-16"}, "Did you mean 'VGG16'"),
+        ({"name": "ResNet50", "cut_at": "conv4_block6_uot"}, "Did you mean 'conv4_block6_out'"),
+        ({"name": "VGG16", "trainable_from": "block6_conv1"}, "Unknown layer of VGG16"),
+        ({"name": "VGG16", "batch_norm": "on"}, "Unknown batch_norm 'on'"),
+        ({"name": "VGG16", "alpha": 0.5}, "VGG16 takes alpha=1"),
+        ({"name": "InceptionV3", "image_size": 32}, "can't be built at image_size=32"),
+    ],
+)
+def test_when_argument_is_bad_then_one_line_says_so(arguments, message):
+    with pytest.raises(xk.InputError, match=message) as raised:
+        xk.backbone(**{"weights": None} | arguments)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+import xraykit as xk
+from xraykit import keras
+
+TWO, FOUR = ("normal", "covid"), ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
+
+
+def dense(units, activation=None, name=None):
+    return keras.layers.Dense(units, activation=activation, name=name)
+
+
+def flat_head(dropout=None):
+    forget = [keras.layers.Dropout(dropout, name=f"dropout_{i}") for i in (1, 2) if dropout]
+    return [keras.layers.Flatten(), *forget[:1], dense(256, "relu", "features"), *forget[1:]]
+
+
+def wide_head():
+    return [
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.4),
+        dense(2048, "relu", "features"),
+        keras.layers.Dropout(0.3),
+        dense(256),
+    ]
+
+
+def pooled_head():
+    return [
+        keras.layers.AveragePooling2D(7),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.3),
+        dense(256, name="features"),
+        keras.layers.Dropout(0.2),
+    ]
+
+
+FROM_LAST = {"trainable_from": "block5_conv3"}
+PUBLISHED = {
+    "handout-task1": ("VGG16", TWO, flat_head(), {}, 21_137_729, 6_423_041),
+    "handout-task2": ("VGG16", FOUR, flat_head(), {}, 21_138_500, 6_423_812),
+    "task1-finetuned": ("VGG16", TWO, flat_head(0.5), FROM_LAST, 21_137_729, 8_782_849),
+    "task1-frozen": ("VGG16", TWO, flat_head(), {}, 21_137_729, 6_423_041),
+    "task2-finetuned": ("VGG16", FOUR, flat_head(0.2), FROM_LAST, 21_138_500, 8_783_620),
+    "task2-wide": ("VGG16", FOUR, wide_head(), {}, 66_622_532, 51_907_844),
+    "task2-resnet50v2": ("ResNet50V2", FOUR, pooled_head(), {}, 24_090_372, 525_572),
+}
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize("row", PUBLISHED)
+def test_parameters_equal_the_published_ones(row):
+    name, classes, head, options, total, trained = PUBLISHED[row]
+    model = xk.build_classifier(name, classes, head, weights=None, **options)
+    assert (model.count_params(), trainable(model)) == (total, trained)
+
+
+def small(classes=TWO, head=None, **options):
+    return xk.build_classifier("SmallCNN", classes, head, image_size=32, **options)
+
+
+def test_when_there_are_two_classes_then_one_sigmoid_else_a_softmax():
+    assert small(TWO).output_shape == (None, 1)
+    assert small(FOUR).output_shape == (None, 4)
+    np.testing.assert_allclose(small(FOUR).predict(PIXELS, verbose=0).sum(axis=1), 1, atol=1e-5)
+
+
+def test_when_seed_is_the_same_then_so_are_the_new_weights():
+    first, again, other = (small(seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_when_one_head_serves_two_models_then_they_share_no_weights():
+    head = flat_head()
+    first, second = small(head=head), small(head=head)
+    before = second.get_layer("features").get_weights()[0]
+    first.get_layer("features").set_weights([np.zeros((512, 256)), np.zeros(256)])
+    assert (second.get_layer("features").get_weights()[0] == before).all()
+
+
+@pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "DenseNet121", "EfficientNetB0"])
+def test_when_saved_and_loaded_then_it_predicts_the_same_from_raw_pixels(tmp_path, name):
+    model = xk.build_classifier(name, FOUR, weights=None, image_size=32)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.predict(PIXELS, verbose=0) == model.predict(PIXELS, verbose=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ([keras.layers.Flatten()], "no layer named 'features'.*Found flatten"),
+        ([dense(8, name="features")], "begin it with Flatten or GlobalAveragePooling2D"),
+        ([dense(8, name="features")] * 2, "share a name: features, features"),
+        ([keras.layers.Conv2D(4, 9, name="features")], "'features' does not fit"),
+    ],
+)
+def test_when_head_does_not_fit_then_one_line_says_so(head, message):
+    with pytest.raises(xk.InputError, match=message) as raised:
+        small(head=head)
+    assert "\n" not in str(raised.value)
+
+
+def test_when_there_is_one_class_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="two classes or more"):
+        small(("covid",))

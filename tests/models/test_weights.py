@@ -1,0 +1,183 @@
+import functools
+import hashlib
+import http.server
+import threading
+
+import h5py
+import numpy as np
+import pytest
+from keras.src.applications import efficientnet, mobilenet
+from keras.src.legacy.saving import legacy_h5_format
+from keras.src.utils import file_utils
+
+import xraykit as xk
+from xraykit import keras
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+MOBILENET_FILE = "mobilenet_2_5_224_tf_no_top.h5"
+
+
+def build_mobilenet(**options):
+    return xk.backbone("MobileNet", alpha=0.25, image_size=32, **options)
+
+
+def save_as_keras_does(model, path):
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+
+
+def random_network(application, **options):
+    """A network whose numbers are all random, its BatchNorm statistics too."""
+    network = application(include_top=False, weights=None, **options)
+    random = np.random.default_rng(1)
+    network.set_weights(
+        [w + random.uniform(0.01, 0.05, w.shape) if w.ndim else w for w in network.get_weights()]
+    )
+    return network
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder served on localhost, and Keras' cache moved where it holds nothing."""
+    folder, cache = tmp_path / "served", tmp_path / "cache"
+    folder.mkdir()
+    cache.mkdir()  # Keras takes another one if it isn't there
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    httpd = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Handler, directory=folder)
+    )
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{httpd.server_port}/"
+    monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", address)
+    monkeypatch.setattr(efficientnet, "BASE_WEIGHTS_PATH", address)
+    monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(cache))
+    monkeypatch.delenv("XRAYKIT_WEIGHTS_DIR", raising=False)
+    yield folder
+    httpd.shutdown()
+    httpd.server_close()
+
+
+def test_when_keras_downloads_then_the_network_has_those_weights(server):
+    donor = random_network(keras.applications.MobileNet, alpha=0.25, input_shape=(224, 224, 3))
+    save_as_keras_does(donor, server / MOBILENET_FILE)
+    base = build_mobilenet()
+    for ours, theirs in zip(base.get_weights(), donor.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_when_download_fails_then_one_line_names_the_ways_out(server):
+    with pytest.raises(xk.InputError, match=r"404.*XRAYKIT_WEIGHTS_DIR.*SmallCNN") as raised:
+        build_mobilenet()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("server")
+def test_when_folder_has_kerass_cached_file_then_nothing_is_downloaded(tmp_path, monkeypatch):
+    donor = random_network(keras.applications.MobileNet, alpha=0.25, input_shape=(32, 32, 3))
+    save_as_keras_does(donor, tmp_path / MOBILENET_FILE)
+    monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
+    np.testing.assert_array_equal(build_mobilenet().get_weights()[0], donor.get_weights()[0])
+
+
+def test_when_efficientnet_is_loaded_either_way_then_it_agrees_with_keras(
+    server, tmp_path, monkeypatch
+):
+    path = server / "efficientnetb0_notop.h5"
+    donor = random_network(keras.applications.EfficientNetB0, input_shape=(32, 32, 3))
+    next(layer for layer in donor.layers if "normalization" in layer.name).set_weights(
+        [np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), np.array(0)]
+    )
+    save_as_keras_does(donor, path)
+    digest = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setitem(efficientnet.WEIGHTS_HASHES, "b0", (digest, digest))
+    theirs = keras.applications.EfficientNetB0(include_top=False, input_shape=(32, 32, 3))
+    expected = theirs.predict(PIXELS, verbose=0)
+    downloaded = xk.backbone("EfficientNetB0", image_size=32)
+    from_file = xk.backbone("EfficientNetB0", weights=path, image_size=32)
+    for ours in (downloaded, from_file):
+        np.testing.assert_allclose(
+            ours.predict(PIXELS, verbose=0), expected, rtol=1e-3, atol=1e-4 * expected.max()
+        )
+
+
+def test_when_file_is_a_cut_networks_then_it_serves_up_to_the_cut(tmp_path, monkeypatch):
+    cut = xk.backbone("ResNet50", weights=None, cut_at="conv4_block6_out", image_size=32)
+    path = tmp_path / "resnet50_to_conv4_notop.weights.h5"
+    cut.save_weights(path)
+    monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
+    by_name = xk.backbone("ResNet50", cut_at="conv3_block4_out", image_size=32)
+    by_path = xk.backbone("ResNet50", weights=path, cut_at="conv4_block6_out", image_size=32)
+    first = cut.get_weights()[0]
+    np.testing.assert_array_equal(by_name.get_weights()[0], first)
+    np.testing.assert_array_equal(by_path.get_weights()[0], first)
+
+
+@pytest.mark.usefixtures("server")
+def test_when_file_is_too_short_then_the_cut_that_it_serves_is_named(tmp_path, monkeypatch):
+    (tmp_path / "resnet50_to_conv4_notop.weights.h5").touch()
+    monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setattr(keras.applications, "ResNet50", _offline(keras.applications.ResNet50))
+    with pytest.raises(xk.InputError, match="serves with cut_at='conv4_block6_out'"):
+        xk.backbone("ResNet50", image_size=32)
+
+
+def _offline(application):
+    def build(weights=None, **options):
+        if weights == "imagenet":
+            raise OSError("no network")
+        return application(weights=weights, **options)
+
+    return build
+
+
+def test_when_weights_file_is_bad_then_one_line_says_so(tmp_path):
+    (tmp_path / "damaged.weights.h5").write_bytes(b"not HDF5")
+    xk.backbone("SmallCNN", image_size=32).save_weights(tmp_path / "other.weights.h5")
+    for name, message in (
+        ("missing.h5", "expected 'imagenet', None, or a .h5 file's path"),
+        ("damaged.weights.h5", "doesn't hold the weights of MobileNet"),
+        ("other.weights.h5", "doesn't hold the weights of MobileNet"),
+    ):
+        with pytest.raises(xk.InputError, match=message) as raised:
+            build_mobilenet(weights=tmp_path / name)
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parameters"),
+    [
+        ("MobileNetV2", {}, 2_257_984),
+        ("MobileNetV2", {"alpha": 0.35}, 410_208),
+        ("MobileNet", {"alpha": 0.75}, 1_832_976),
+        ("ResNet50", {"cut_at": "conv4_block6_out"}, 8_589_184),
+        ("ResNet50V2", {"cut_at": "conv4_block6_out"}, 8_573_440),
+    ],
+)
+def test_when_real_weights_are_there_then_each_network_takes_them(
+    real_weights, name, options, parameters, recwarn
+):
+    base = xk.backbone(name, image_size=64, **options)
+    random = xk.backbone(name, weights=None, image_size=64, **options)
+    assert base.count_params() == parameters
+    changed = [
+        (a != b).any() for a, b in zip(base.get_weights(), random.get_weights(), strict=True)
+    ]
+    assert np.mean(changed) > 0.5
+    assert not recwarn.list
+
+
+def test_when_real_weights_are_loaded_then_features_are_plain_keras_ones(real_weights):
+    plain = keras.applications.MobileNetV2(
+        include_top=False, alpha=0.35, weights=None, input_shape=(96, 96, 3)
+    )
+    plain.load_weights(real_weights / "mobilenetv2_0_35_224_notop.weights.h5")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype("float32")
+    expected = plain.predict(
+        keras.applications.mobilenet_v2.preprocess_input(pixels.copy()), verbose=0
+    )
+    ours = xk.backbone("MobileNetV2", alpha=0.35, image_size=96).predict(pixels, verbose=0)
+    np.testing.assert_allclose(ours, expected, atol=1e-3)

@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+import pytest
+
+import xraykit as xk
+
+
+def test_when_xraykit_is_imported_then_tensorflow_is_not():
+    code = "import sys, xraykit; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_when_keras_is_loaded_then_nothing_is_printed():
+    code = "from xraykit import keras; keras.ops.ones(3)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (said.stdout, said.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize("name", xk.__all__)
+def test_every_public_name_loads_and_is_documented(name):
+    assert getattr(xk, name).__doc__
+
+
+def test_when_a_notebook_shows_an_input_error_then_it_is_one_line():
+    assert xk.InputError("what to do")._render_traceback_() == ["InputError: what to do"]
