@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/nbstripout --verify --keep-id --keep-count --extra-keys metadata.language_info notebooks/*.ipynb
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -121,13 +121,13 @@ def check_fits(model: keras.Model, images: ImageSet) -> None:
     classes = len(images.class_names)
     last = model.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "none")
-    found = (model.output_shape[1:], activation)
-    wanted = [((classes,), "softmax")] + ([((1,), "sigmoid")] if classes == 2 else [])
+    found = ("×".join(map(str, model.output_shape[1:])), activation)
+    wanted = [(str(classes), "softmax")] + ([("1", "sigmoid")] if classes == 2 else [])
     if found not in wanted:
+        needed = " or ".join(f"{units} with {name}" for units, name in wanted)
         raise InputError(
             f"The model's last layer {last.name!r} gives {found[0]} with activation {activation}: "
-            f"{classes} classes need "
-            + " or ".join(f"{shape[0]} with {name}" for shape, name in reversed(wanted))
+            f"{classes} classes need {needed}"
         )
 
 

@@ -1,0 +1,86 @@
+import re
+
+import pandas as pd
+import pytest
+
+import xraykit as xk
+
+
+def titles(figure):
+    return [axis.get_title() for axis in figure.axes if axis.images]
+
+
+def of_each(images, probability):
+    """Predictions that differ from picture to picture, so that a mix-up can't hide."""
+    covid = [probability(i) for i in range(len(images))]
+    names = ("normal", "covid")
+    return pd.DataFrame(
+        {
+            "path": images.paths,
+            "patient": images.patients,
+            "true": [names[label] for label in images.labels],
+            "predicted": [names[value > 0.5] for value in covid],
+            "probability_normal": [1 - value for value in covid],
+            "probability_covid": covid,
+        }
+    )
+
+
+def test_when_predictions_are_shuffled_then_each_picture_keeps_its_own(binary):
+    images = binary.test
+    predictions = of_each(images, lambda i: (i + 1) / (len(images) + 2))
+    shuffled = predictions.sample(frac=1, random_state=0)
+    # The mistake this guards against: names in folder order, answers in the loader's.
+    assert shuffled["predicted"].tolist() != predictions["predicted"].tolist()
+    figure = xk.plot_pictures(images, shuffled)
+    for (_, row), title, axis in zip(
+        predictions.iterrows(), titles(figure), figure.axes, strict=False
+    ):
+        sure = max(row["probability_normal"], row["probability_covid"])
+        assert f"{row['predicted']} {sure:.0%}" in title
+        assert ("✓" in title) == (row["true"] == row["predicted"])
+        assert f"true: {row['true']}" in title
+        position = images.paths.index(row["path"])
+        assert (axis.images[0].get_array() == images.pixels[position]).all()
+
+
+def test_when_a_picture_has_no_prediction_then_one_line_says_so(binary):
+    predictions = of_each(binary.test, lambda i: 0.1).iloc[1:]
+    with pytest.raises(xk.InputError, match="1 of 8 pictures have no prediction"):
+        xk.plot_pictures(binary.test, predictions)
+
+
+def test_when_few_pictures_are_shown_then_every_class_is_among_them(multiclass):
+    shown = titles(xk.plot_pictures(multiclass.train, most=8))
+    assert sorted(title.split("\n")[-1] for title in shown) == sorted(2 * multiclass.class_names)
+
+
+def test_curves_are_named_for_what_they_are():
+    columns = ("loss", "accuracy", "val_loss", "val_accuracy")
+    history = pd.DataFrame({name: [0.5, 0.4] for name in columns}, index=[1, 2])
+    accuracy, loss = xk.plot_history(history).axes
+    for axis in (accuracy, loss):
+        assert [line.get_label() for line in axis.lines] == ["training", "validation"]
+        assert len({line.get_linestyle() for line in axis.lines}) == 2  # without colour, too
+        assert axis.get_xlabel() == "epoch" and axis.get_ylabel()
+
+
+def test_confusion_shows_counts_and_the_interval(binary):
+    scores = xk.score(of_each(binary.test, lambda i: 0.9))
+    figure = xk.plot_confusion(scores, "All covid")
+    (axis,) = figure.axes
+    assert [text.get_text() for text in axis.texts] == ["0", "4", "0", "4"]
+    assert re.search(r"All covid\n4/8 = 50 % \[\d+, \d+\]", axis.get_title())
+
+
+def test_when_several_models_are_mapped_then_each_has_a_panel_and_classes_look_alike(binary):
+    models = {
+        name: xk.build_classifier("SmallCNN", binary.class_names, image_size=32, seed=seed)
+        for seed, name in enumerate(("first", "second"))
+    }
+    figure = xk.plot_tsne(models, binary.test)
+    assert [axis.get_title() for axis in figure.axes] == ["first", "second"]
+    for axis in figure.axes:
+        assert [len(points.get_offsets()) for points in axis.collections] == [4, 4]
+        colours = {tuple(points.get_facecolor()[0]) for points in axis.collections}
+        assert len(colours) == 2

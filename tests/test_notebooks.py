@@ -1,0 +1,111 @@
+"""Both notebooks as their three users run them: students, instructors (papermill), CI (nbval)."""
+
+import subprocess
+import sys
+
+import nbformat
+import papermill
+import pytest
+
+from xraykit.course.demo import NOTEBOOKS
+
+BOTH = sorted(NOTEBOOKS.glob("*.ipynb"))
+CHECKED = "nbval-check-output"
+on_both = pytest.mark.parametrize("path", BOTH, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+@on_both
+def test_no_cell_is_longer_than_20_lines(path):
+    assert max(len(cell.source.splitlines()) for cell in code_cells(path)) <= 20
+
+
+@on_both
+def test_every_parameter_has_a_type_and_a_comment(path):
+    parameters = papermill.inspect_notebook(path).values()
+    assert parameters
+    for parameter in parameters:
+        assert parameter["inferred_type_name"] in ("str", "int", "float")
+        assert parameter["help"]
+
+
+@on_both
+def test_outputs_are_kept_for_the_checked_cells_alone(path):
+    for cell in code_cells(path):
+        assert bool(cell.outputs) == (CHECKED in cell.metadata.get("tags", []))
+    assert sum(bool(cell.outputs) for cell in code_cells(path)) >= 5
+
+
+def test_every_bug_of_the_handout_is_a_lesson():
+    text = "\n".join(cell.source for path in BOTH for cell in nbformat.read(path, 4).cells)
+    assert [f"Bug {number} of 8" for number in range(1, 9) if f"Bug {number} of 8" in text] == [
+        f"Bug {number} of 8" for number in range(1, 9)
+    ]
+
+
+def short(path, data):
+    """Parameters for a run of seconds, without ImageNet weights."""
+    small = {"data": str(data), "image_size": 32, "epochs": 2, "backbone": "SmallCNN"}
+    second = {"second_backbone": "SmallCNN", "second_alpha": 1.0, "cross_validation_folds": 2}
+    return small | (second if path.stem.startswith("task2") else {})
+
+
+def shown(path):
+    """Everything that an executed notebook shows, as text."""
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    return "\n".join(str(output.get("text") or output.get("data") or output) for output in outputs)
+
+
+@on_both
+@pytest.mark.slow
+def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
+    path, tmp_path, drawn_challenge
+):
+    papermill.execute_notebook(
+        path,
+        tmp_path / "out.ipynb",
+        short(path, drawn_challenge) | {"save_to": str(tmp_path / "saved")},
+        progress_bar=False,
+        kernel_name="python3",
+    )
+    streams = [
+        output
+        for cell in code_cells(tmp_path / "out.ipynb")
+        for output in cell.outputs
+        if output.get("name") == "stderr"
+    ]
+    assert not streams
+    assert "warning" not in shown(tmp_path / "out.ipynb").lower().replace("| warnings: 1", "")
+    saved = sorted(file.name for file in (tmp_path / "saved").iterdir())
+    assert saved == ["history.csv", "model.keras", "predictions.csv"]
+
+
+@on_both
+@pytest.mark.slow
+def test_when_checked_by_nbval_then_outputs_are_the_promised_ones(path, tmp_path, drawn_challenge):
+    copy = tmp_path / path.name
+    papermill.execute_notebook(
+        path, copy, short(path, drawn_challenge), prepare_only=True, progress_bar=False
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "nbval", "--nbval-lax", "--nbval-current-env"]
+    done = subprocess.run(
+        [*command, "-c", "/dev/null", "-p", "no:cacheprovider", copy],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{len(code_cells(copy))} passed" in done.stdout
+
+
+@on_both
+@pytest.mark.slow
+def test_when_run_on_real_pictures_and_weights_then_it_ends(
+    path, tmp_path, real_challenge, real_weights
+):
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(path, out, {"epochs": 2}, progress_bar=False, kernel_name="python3")
+    assert "Trained 2 epochs" in shown(out)

@@ -1,0 +1,187 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xraykit as xk
+from xraykit import keras
+
+QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3}
+
+
+def build(task, name="SmallCNN", **options):
+    return xk.build_classifier(name, task.class_names, image_size=32, **options)
+
+
+class Recorder(keras.layers.Layer):
+    """An augmentation that changes nothing and remembers what it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def call(self, pixels, training=False):
+        self.batches.append(np.asarray(pixels)[:, 0, 0, 0].astype(int).tolist())
+        return pixels
+
+
+@pytest.fixture
+def numbered(binary):
+    """A task whose pictures have their own number as first pixel."""
+    pixels = binary.train.pixels.copy()
+    pixels[:, 0, 0] = np.arange(len(pixels))[:, None]
+    return replace(binary, train=replace(binary.train, pixels=pixels))
+
+
+def seen(task, seed):
+    recorder = Recorder()
+    xk.train(build(task), task, **QUICK, augmentation=recorder, seed=seed)
+    return recorder.batches[2:]  # Keras looks at two batches before it begins
+
+
+def test_when_trained_then_every_picture_is_seen_once_an_epoch(numbered):
+    batches = seen(numbered, seed=1)
+    count = len(numbered.train)
+    steps = -(-count // QUICK["batch_size"])
+    assert count % QUICK["batch_size"] and len(batches) == 2 * steps
+    for epoch in (batches[:steps], batches[steps:]):
+        assert sorted(number for batch in epoch for number in batch) == list(range(count))
+
+
+def test_when_seed_or_epoch_changes_then_so_does_the_order(numbered):
+    first, again, other = seen(numbered, 1), seen(numbered, 1), seen(numbered, 2)
+    assert first == again != other
+    half = len(first) // 2
+    assert first[:half] != first[half:]
+
+
+def test_when_augmented_then_validation_pictures_are_not(binary):
+    def darken(pixels, training=False):
+        return pixels * 0
+
+    untouched = xk.train(build(binary), binary, epochs=1, learning_rate=1e-9)
+    augmented = xk.train(build(binary), binary, 1, learning_rate=1e-9, augmentation=darken)
+    assert augmented.loc[1, "loss"] != pytest.approx(untouched.loc[1, "loss"], rel=1e-3)
+    assert augmented.loc[1, "val_loss"] == pytest.approx(untouched.loc[1, "val_loss"], rel=1e-4)
+
+
+def test_when_seed_is_the_same_then_two_runs_give_equal_scores(multiclass):
+    def run():
+        model = build(multiclass)
+        history = xk.train(model, multiclass, **QUICK, seed=3)
+        return history, xk.predict(model, multiclass.test)
+
+    (history, predictions), (history_again, predictions_again) = run(), run()
+    assert history.equals(history_again)
+    assert predictions.equals(predictions_again)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_when_trained_then_history_has_a_row_an_epoch(binary, optimizer):
+    history = xk.train(build(binary), binary, epochs=3, optimizer=optimizer)
+    assert history.index.tolist() == [1, 2, 3] and history.index.name == "epoch"
+    assert set(history.columns) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_when_trained_on_what_can_be_seen_then_it_is_learned(task, request):
+    task = request.getfixturevalue(task)
+    model = build(task)
+    xk.train(model, task, epochs=20, batch_size=8, learning_rate=2e-3)
+    assert xk.score(xk.predict(model, task.test)).accuracy > 0.9
+
+
+def bias_of_output(model):
+    return model.layers[-1].get_weights()[1]
+
+
+def test_when_best_weights_are_kept_then_validation_loss_is_the_lowest(binary):
+    wrong = replace(binary.train, labels=1 - binary.train.labels)  # the longer, the worse
+    model = build(binary)
+    history = xk.train(model, replace(binary, train=wrong), 6, learning_rate=1e-3, keep="best")
+    loss = xk.score(xk.predict(model, binary.validation)).loss
+    assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
+    assert history["val_loss"].min() < history["val_loss"].iloc[-1]
+
+
+def test_when_validation_stops_getting_better_then_training_stops(binary):
+    blind = replace(binary.train, pixels=binary.train.pixels * 0)  # nothing to learn
+    history = xk.train(
+        build(binary), replace(binary, train=blind), 50, learning_rate=0.05, early_stopping=2
+    )
+    assert len(history) < 50
+    assert history["val_loss"].idxmin() == len(history) - 2
+
+
+def test_when_rate_follows_a_schedule_then_it_is_used(binary):
+    frozen = keras.optimizers.schedules.PiecewiseConstantDecay([0], [1e-3, 0.0])
+    model = build(binary)
+    before = bias_of_output(model)
+    xk.train(model, binary, epochs=1, batch_size=100, learning_rate=frozen)
+    once = bias_of_output(model)
+    assert (once != before).any()
+    xk.train(build(binary), binary, epochs=3, batch_size=100, learning_rate=frozen)
+    xk.train(model := build(binary), binary, epochs=3, batch_size=100, learning_rate=frozen)
+    assert (bias_of_output(model) == once).all()
+
+
+def statistics(model):
+    norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+    return [np.concatenate([n.moving_mean.numpy(), n.moving_variance.numpy()]) for n in norms]
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "train"])
+def test_when_resnet_is_fine_tuned_then_statistics_change_only_if_asked(binary, batch_norm):
+    model = build(
+        binary,
+        "ResNet50",
+        weights=None,
+        cut_at="conv3_block4_out",
+        trainable_from="conv3_block1_1_conv",
+        batch_norm=batch_norm,
+    )
+    kernel = model.get_layer("conv3_block4_3_conv").get_weights()[0]
+    before = statistics(model)
+    xk.train(model, binary, epochs=1)
+    same = [(a == b).all() for a, b in zip(before, statistics(model), strict=True)]
+    assert all(same) if batch_norm == "frozen" else not any(same)
+    assert (model.get_layer("conv3_block4_3_conv").get_weights()[0] != kernel).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 0}, "epochs=0: expected a whole number"),
+        ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number"),
+        ({"learning_rate": -1}, "learning_rate=-1"),
+        ({"optimizer": "adm"}, "Did you mean 'adam'"),
+        ({"keep": "first"}, "Unknown keep 'first'"),
+    ],
+)
+def test_when_argument_is_bad_then_one_line_says_so(binary, small_cnn, arguments, message):
+    with pytest.raises(xk.InputError, match=message):
+        xk.train(small_cnn, binary, **{"epochs": 1} | arguments)
+
+
+def ends_in(units, activation):
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(units, activation, name="last")(x))
+
+
+@pytest.mark.parametrize(
+    ("units", "activation"), [(1, "softmax"), (2, "sigmoid"), (1, None), (4, "softmax")]
+)
+def test_when_output_is_no_probability_of_the_classes_then_it_is_said(binary, units, activation):
+    with pytest.raises(xk.InputError, match="2 classes need 2 with softmax or 1 with"):
+        xk.train(ends_in(units, activation), binary, 1)
+
+
+def test_when_two_classes_end_in_a_softmax_then_it_trains_as_well(binary):
+    assert len(xk.train(ends_in(2, "softmax"), binary, 1)) == 1
+
+
+def test_when_pictures_have_another_size_then_one_line_says_so(binary):
+    model = xk.build_classifier("SmallCNN", binary.class_names, image_size=64)
+    with pytest.raises(xk.InputError, match="use the same image_size"):
+        xk.train(model, binary, 1)
