@@ -76,6 +76,17 @@ def test_when_seed_is_the_same_then_two_runs_give_equal_scores(multiclass):
     assert predictions.equals(predictions_again)
 
 
+def test_when_trained_again_from_the_same_weights_then_nothing_else_matters(binary, small_cnn):
+    start = small_cnn.get_weights()
+    first = xk.train(small_cnn, binary, **QUICK, seed=3)
+    keras.utils.set_random_seed(99)
+    small_cnn.set_weights(start)
+    again = xk.train(small_cnn, binary, **QUICK, seed=3)
+    small_cnn.set_weights(start)
+    other = xk.train(small_cnn, binary, **QUICK, seed=4)
+    assert first.equals(again) and not first.equals(other)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
 def test_when_trained_then_history_has_a_row_an_epoch(binary, optimizer):
     history = xk.train(build(binary), binary, epochs=3, optimizer=optimizer)
