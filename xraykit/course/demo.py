@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from ..data.challenge import find_challenge
+from ..errors import InputError
 from ..models.backbones import backbone
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -28,17 +29,27 @@ def run_demo(folder: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If there are no pictures or no weights; the text says how to get them.
+        If there are no pictures or no weights: a line for each says how to get them.
     RunFailedError
         If a notebook fails; it is kept up to the failing cell.
     """
-    find_challenge()
-    for name, alpha in BACKBONES:
-        with contextlib.redirect_stdout(io.StringIO()):  # Keras says what it downloads, even if not
-            backbone(name, alpha=alpha)
+    lacking = []
+    for needed in (find_challenge, _find_weights):
+        try:
+            needed()
+        except InputError as error:
+            lacking.append(str(error))
+    if lacking:
+        raise InputError("\n".join(lacking))
     folder.mkdir(parents=True, exist_ok=True)
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
         yield _report(notebook, folder)
+
+
+def _find_weights() -> None:
+    for name, alpha in BACKBONES:
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras says what it tries to download
+            backbone(name, alpha=alpha)
 
 
 def _report(notebook: Path, folder: Path) -> Path:

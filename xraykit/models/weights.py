@@ -71,11 +71,16 @@ def load_imagenet(
             if isinstance(layer, keras.layers.Normalization):
                 layer.finalize_state()  # takes its new mean and variance into use
     except Exception as error:
+        wanted = " or ".join(files)
+        where = (
+            f"XRAYKIT_WEIGHTS_DIR={folder} holds no {wanted}{too_short}"
+            if folder
+            else f"XRAYKIT_WEIGHTS_DIR is not set (to a folder that holds {wanted})"
+        )
         raise InputError(
             f"ImageNet weights for {name} can't be had: Keras' download failed ({error}), and "
-            f"XRAYKIT_WEIGHTS_DIR={folder or '(not set)'} holds no {' or '.join(files)}{too_short}."
-            " Put one there, pass weights=FILE, choose another backbone, or train 'SmallCNN', "
-            "which needs none"
+            f"{where}. Put the file there, pass weights=FILE, choose another backbone, or train "
+            "'SmallCNN', which needs none"
         ) from error
 
 
