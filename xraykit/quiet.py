@@ -32,8 +32,3 @@ with _no_standard_error():
     tf.config.list_physical_devices()  # looks for a GPU, and complains here rather than later
 
 __all__ = ["keras"]
-
-
-def person_watches() -> bool:
-    """Return whether someone looks on: in a terminal, or in a notebook opened in JupyterLab."""
-    return sys.stdout.isatty() or "JPY_SESSION_NAME" in os.environ

@@ -1,5 +1,6 @@
 """The two tasks of the challenge: read, checked, and cut into train, validation and test."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
-from tqdm import tqdm
+from tqdm.std import tqdm
 
 from ..errors import InputError, unknown
+from ..progress import person_watches
 from .challenge import find_challenge, patient_of
 from .images import ImageSet, UnusableError, list_files, read_picture, worker_threads
 
@@ -231,7 +233,9 @@ def _read(
 
 def _in_threads(read: Callable, paths: list[Path]) -> list:
     with ThreadPoolExecutor(worker_threads()) as pool:
-        return list(tqdm(pool.map(read, paths), total=len(paths), desc="reading", disable=None))
+        done = pool.map(read, paths)
+        hidden = not person_watches()
+        return list(tqdm(done, "reading", len(paths), disable=hidden, leave=False, file=sys.stdout))
 
 
 def _cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:

@@ -1,5 +1,6 @@
 """Train a classifier on a task: compile, fit, and give back the history."""
 
+import sys
 import time
 
 import numpy as np
@@ -10,7 +11,8 @@ from tqdm.std import tqdm
 from ..data.images import ImageSet
 from ..data.tasks import Task
 from ..errors import InputError, unknown
-from ..quiet import keras, person_watches
+from ..progress import person_watches
+from ..quiet import keras
 
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 
@@ -169,7 +171,7 @@ class _Batches(keras.utils.PyDataset):
 def _progress(epochs: int) -> keras.callbacks.Callback:
     """Return a bar where a person watches, else one line an epoch."""
     if person_watches():
-        return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, desc="training")
+        return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, desc="training", file=sys.stdout)
 
     def line(epoch: int, logs: dict[str, float]) -> None:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
