@@ -171,7 +171,8 @@ class _Batches(keras.utils.PyDataset):
 def _progress(epochs: int) -> keras.callbacks.Callback:
     """Return a bar where a person watches, else one line an epoch."""
     if person_watches():
-        return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, desc="training", file=sys.stdout)
+        short = "epoch {n_fmt}/{total_fmt} {bar:10} {remaining} left{postfix}"
+        return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, bar_format=short, file=sys.stdout)
 
     def line(epoch: int, logs: dict[str, float]) -> None:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
