@@ -153,35 +153,34 @@ def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], 
                 borrowed.append(f"{split}/{label}")
                 folder = shared
             folders[split, label] = folder
-    for split in SPLITS:
-        present = {label for label in classes if folders[split, label].is_dir()}
-        missing = [label for label in classes if label not in present]
-        if missing:
-            other = SPLITS[1 - SPLITS.index(split)]
-            there = {label for label in classes if folders[other, label].is_dir()}
-            found = ", ".join(sorted(present)) or "none"
-            if len(present) == 1 and present == there:
-                problem = "only one class, and there is nothing to tell apart"
-            elif present != there:
-                problem = f"classes differ between {split} and {other}"
-            else:
-                problem = "missing class folder"
-            raise InputError(
-                f"{root / part / split}: {problem}. Expected the folders {', '.join(classes)}; "
-                f"found {found}; add {', '.join(missing)}"
-            )
-        extra = [
-            path.name
-            for path in (list_files(root / part / split) if (root / part / split).is_dir() else [])
-            if path.is_dir() and path.name not in classes and path.name != "__MACOSX"
-        ]
+    found = {
+        split: {label for label in classes if folders[split, label].is_dir()} for split in SPLITS
+    }
+    for split, other in (SPLITS, SPLITS[::-1]):
+        where = root / part / split
+        extra = _subfolders(where) - {*classes, "__MACOSX"}
         if extra:
             raise InputError(
-                f"{root / part / split}: unexpected folder {', '.join(extra)}. "
-                f"Expected only {', '.join(classes)}; move it elsewhere"
+                f"{where}: unexpected folder {', '.join(sorted(extra))}. "
+                f"Expected only {', '.join(classes)}; rename it, or move it elsewhere"
+            )
+        missing = [label for label in classes if label not in found[split]]
+        if missing:
+            problem = "missing class folder"
+            if found[split] != found[other]:
+                problem = f"classes differ between {split} and {other}"
+            elif len(found[split]) == 1:
+                problem = "only one class, and there is nothing to tell apart"
+            raise InputError(
+                f"{where}: {problem}. Expected the folders {', '.join(classes)}; "
+                f"found {', '.join(sorted(found[split])) or 'none'}; add {', '.join(missing)}"
             )
     note = f"Note: not folders below {part}/, so read from all/: {', '.join(borrowed)}."
     return folders, [note] if borrowed else []
+
+
+def _subfolders(folder: Path) -> set[str]:
+    return {path.name for path in list_files(folder) if path.is_dir()} if folder.is_dir() else set()
 
 
 def _read(
