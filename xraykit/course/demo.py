@@ -33,6 +33,7 @@ def run_demo(folder: Path) -> Iterator[Path]:
     RunFailedError
         If a notebook fails; it is kept up to the failing cell.
     """
+    print("Looking for pictures and ImageNet weights …", flush=True)
     lacking = []
     for needed in (find_challenge, _find_weights):
         try:
@@ -57,7 +58,13 @@ def _report(notebook: Path, folder: Path) -> Path:
     executed = folder / notebook.name
     print(f"{notebook.stem}: running …", flush=True)
     try:
-        papermill.execute_notebook(notebook, executed, progress_bar=False, kernel_name="python3")
+        papermill.execute_notebook(
+            notebook,
+            executed,
+            progress_bar=False,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],  # not a word on how the kernel talks to us
+        )
     except PapermillExecutionError as error:
         raise RunFailedError(
             f"{notebook.name} stopped in cell {error.exec_count}: {error.ename}: {error.evalue}. "
