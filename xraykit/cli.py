@@ -31,8 +31,12 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path) -> None
     given = [path for path in (from_folder, from_zip) if path]
     if len(given) != 1:
         raise InputError("Expected one of --from-folder FOLDER and --from-zip FILE")
-    click.echo(import_challenge(given[0], to))
-    click.echo(f"Pictures are in {to}")
+    try:
+        click.echo(import_challenge(given[0], to))
+    except OSError as error:
+        raise InputError(f"Can't copy {given[0]} to {to}: {error}") from error
+    known = "" if to == DATA else f"; set XRAYKIT_CHALLENGE_DIR={to} for the notebooks to find them"
+    click.echo(f"Pictures are in {to}{known}")
 
 
 @cli.command()

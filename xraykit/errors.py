@@ -1,7 +1,8 @@
-"""The one error that xraykit raises on purpose, and the "did you mean" that its texts use."""
+"""The one error that xraykit raises on purpose, and two checks that nearly every entry needs."""
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -23,3 +24,9 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     return InputError(
         f"Unknown {what} {given!r}: expected one of {', '.join(known[:12])}{rest}.{hint}"
     )
+
+
+def check_whole_number(name: str, given: object, least: int) -> None:
+    """Raise the error for a number that is not whole, or below `least`."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
+        raise InputError(f"{name}={given!r}: expected a whole number, {least} or more")

@@ -161,9 +161,21 @@ def test_when_copy_is_the_real_challenge_then_every_picture_is_known(real_challe
     assert (len(found.same), found.different, found.missing) == (454, {}, ())
 
 
-def test_when_command_fails_then_it_says_one_line_and_exits_2(tmp_path):
+def run_command(source, to):
     command = [Path(sys.executable).with_name("xraykit"), "data", "challenge"]
-    options = ["--from-folder", tmp_path / "nowhere", "--to", tmp_path]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    options = ["--from-folder", source, "--to", to]
+    return subprocess.run([*command, *options], capture_output=True, text=True)
+
+
+@pytest.mark.usefixtures("known")
+def test_when_destination_is_a_file_then_one_line_says_so(challenge, tmp_path):
+    (tmp_path / "file").touch()
+    done = run_command(challenge, tmp_path / "file")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "Can't copy" in done.stderr
+
+
+def test_when_source_is_nowhere_then_command_says_one_line_and_exits_2(tmp_path):
+    done = run_command(tmp_path / "nowhere", tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "doesn't exist" in done.stderr

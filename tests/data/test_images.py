@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 
@@ -75,6 +76,15 @@ def test_when_picture_is_transparent_then_black_is_behind_it(tmp_path):
     assert pixels[0, 7].tolist() == [0, 0, 0]
 
 
+def test_when_16_bit_colour_is_transparent_then_black_is_behind_it(tmp_path):
+    values = np.zeros((8, 8, 4))
+    values[..., :3] = 65535 * (np.arange(8) % 2)[:, None]
+    values[:, :4, 3] = 65535
+    (tmp_path / "a.png").write_bytes(png16(values))
+    pixels, _ = read_picture(tmp_path / "a.png", 8)
+    assert (pixels[:, :4].max(), pixels[:, 4:].max()) == (255, 0)
+
+
 def test_when_exif_says_rotated_then_picture_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned right by 90 degrees
@@ -99,7 +109,7 @@ UNUSABLE = {
     "gif": (lambda: saved(ramp("L"), "GIF"), "not a JPEG, PNG or WebP picture"),
     "bomb": (lambda: png(20_000, 20_000, 8, 0, b""), "decompression bomb: over 89,000,000 pixels"),
     "small-bomb": (lambda: png(10_000, 10_000, 8, 0, b""), "decompression bomb"),
-    "grey-16-bit-with-alpha": (lambda: png16(twelve_bit(2)), "16-bit grey with transparency"),
+    "grey-16-bit-with-alpha": (lambda: png16(twelve_bit(2)), "16-bit with transparency"),
 }
 
 
@@ -115,9 +125,11 @@ def test_when_entry_is_no_file_then_the_reason_is_said(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.png").symlink_to("nowhere.png")
     (tmp_path / ".a.jpeg.icloud").touch()
+    os.mkfifo(tmp_path / "pipe.jpeg")  # reading it would wait for ever
     for name, reason in (
         ("folder", "a folder, not a picture"),
         ("link.png", "broken link"),
+        ("pipe.jpeg", "not a regular file"),
         (".a.jpeg.icloud", "not downloaded from iCloud"),
     ):
         with pytest.raises(UnusableError, match=reason):

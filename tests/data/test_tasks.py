@@ -34,6 +34,15 @@ def test_when_seed_is_the_same_then_so_is_the_split(drawn_challenge):
     assert first.validation.paths == again.validation.paths != other.validation.paths
 
 
+@pytest.mark.parametrize(("fraction", "held_out"), [(0.1, 5), (0.25, 12), (0.3, 15), (0.5, 24)])
+def test_when_fraction_is_given_then_about_that_much_is_held_out(
+    drawn_challenge, fraction, held_out
+):
+    task = xk.load_task("binary", drawn_challenge, image_size=8, validation_fraction=fraction)
+    assert abs(len(task.validation) - held_out) <= 1
+    assert len(task.train) + len(task.validation) == 48
+
+
 def test_when_patient_has_several_pictures_then_they_stay_together(challenge):
     folder = challenge / "all/train/pneumonia_bac"
     for i, path in enumerate(sorted(folder.iterdir())):
@@ -141,6 +150,7 @@ def test_when_folder_is_bad_then_one_line_says_so(challenge, case):
         ({"name": "multiclas"}, "Did you mean 'multiclass'"),
         ({"image_size": 0}, "image_size=0"),
         ({"image_size": 22.4}, "image_size=22.4"),
+        ({"seed": -1}, "seed=-1: expected a whole number, 0 or more"),
         ({"validation_fraction": 0}, "validation_fraction=0"),
         ({"validation_fraction": 0.9}, "validation_fraction=0.9"),
     ],

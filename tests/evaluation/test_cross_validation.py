@@ -28,6 +28,15 @@ def test_when_cross_validated_then_each_picture_is_predicted_once_without_its_pa
     assert expected in capsys.readouterr().out
 
 
+def test_when_a_fold_could_leak_then_one_line_says_so(binary, small_cnn):
+    with pytest.raises(xk.InputError, match="the same model twice"):
+        xk.cross_validate(lambda: small_cnn, binary, folds=2, epochs=1)
+    with pytest.raises(xk.InputError, match="keep would let the fold left out choose"):
+        xk.cross_validate(lambda: small_cnn, binary, folds=2, epochs=1, keep="best")
+    with pytest.raises(xk.InputError, match="folds=1"):
+        xk.cross_validate(lambda: small_cnn, binary, folds=1, epochs=1)
+
+
 @pytest.mark.slow
 def test_when_mobilenet_is_cross_validated_on_real_pictures_then_it_has_learned(
     real_challenge, real_weights

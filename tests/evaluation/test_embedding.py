@@ -24,6 +24,17 @@ def test_when_pictures_are_few_then_perplexity_is_lowered(binary, small_cnn):
     assert len(xk.tsne(small_cnn, binary.test)) == 8
 
 
+@pytest.mark.parametrize(("value", "message"), [(0, "the same features"), (np.nan, "no numbers")])
+def test_when_network_is_dead_then_one_line_says_so_instead_of_a_crash(
+    binary, small_cnn, value, message
+):
+    layer = small_cnn.get_layer("features")
+    layer.activation = keras.activations.linear
+    layer.set_weights([np.full_like(weight, value) for weight in layer.get_weights()])
+    with pytest.raises(xk.InputError, match=message):
+        xk.tsne(small_cnn, binary.train)
+
+
 def test_when_no_layer_is_named_features_then_one_line_says_so(binary):
     inputs = keras.Input((32, 32, 3))
     x = keras.layers.Flatten(name="flat")(inputs)

@@ -79,6 +79,11 @@ def test_when_cut_then_network_ends_at_that_layer():
         ({"name": "VGG16", "trainable_from": "block6_conv1"}, "Unknown layer of VGG16"),
         ({"name": "VGG16", "batch_norm": "on"}, "Unknown batch_norm 'on'"),
         ({"name": "VGG16", "alpha": 0.5}, "VGG16 takes alpha=1"),
+        ({"name": "SmallCNN", "image_size": 8}, "can't be built at image_size=8"),
+        (
+            {"name": "VGG16", "cut_at": "block4_pool", "trainable_from": "block5_conv3"},
+            "Unknown layer of VGG16 'block5_conv3'",
+        ),
         ({"name": "InceptionV3", "image_size": 32}, "can't be built at image_size=32"),
     ],
 )

@@ -107,6 +107,7 @@ def test_when_head_does_not_fit_then_one_line_says_so(head, message):
     assert "\n" not in str(raised.value)
 
 
-def test_when_there_is_one_class_then_one_line_says_so():
+@pytest.mark.parametrize("classes", [("covid",), "covid"])
+def test_when_there_is_one_class_then_one_line_says_so(classes):
     with pytest.raises(xk.InputError, match="two classes or more"):
-        small(("covid",))
+        small(classes)

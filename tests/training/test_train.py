@@ -165,6 +165,9 @@ def test_when_resnet_is_fine_tuned_then_statistics_change_only_if_asked(binary, 
         ({"epochs": 0}, "epochs=0: expected a whole number"),
         ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number"),
         ({"learning_rate": -1}, "learning_rate=-1"),
+        ({"learning_rate": "0.1"}, "learning_rate='0.1'"),
+        ({"seed": -1}, "seed=-1"),
+        ({"early_stopping": 0}, "early_stopping=0"),
         ({"optimizer": "adm"}, "Did you mean 'adam'"),
         ({"keep": "first"}, "Unknown keep 'first'"),
     ],
@@ -174,10 +177,40 @@ def test_when_argument_is_bad_then_one_line_says_so(binary, small_cnn, arguments
         xk.train(small_cnn, binary, **{"epochs": 1} | arguments)
 
 
+def test_when_loss_explodes_then_one_line_says_so_and_nothing_is_predicted(binary, small_cnn):
+    with pytest.raises(xk.InputError, match="a learning rate below 1e\\+30"):
+        xk.train(small_cnn, binary, epochs=3, learning_rate=1e30, optimizer="sgd")
+    with pytest.raises(xk.InputError, match="lower learning rate"):
+        xk.predict(small_cnn, binary.test)
+
+
+def test_when_dropout_is_zero_then_it_trains(binary):
+    head = [
+        keras.layers.Flatten(),
+        keras.layers.Dense(8, name="features"),
+        keras.layers.Dropout(0.0),
+    ]
+    assert len(xk.train(build(binary, head=head), binary, epochs=1)) == 1
+
+
+def test_when_model_was_trained_before_then_it_is_said(binary, small_cnn, capsys):
+    xk.train(small_cnn, binary, epochs=1)
+    assert "trained before" not in capsys.readouterr().out
+    xk.train(small_cnn, binary, epochs=1)
+    assert "trained before" in capsys.readouterr().out
+
+
 def ends_in(units, activation):
     inputs = keras.Input((32, 32, 3))
     x = keras.layers.Flatten()(inputs)
     return keras.Model(inputs, keras.layers.Dense(units, activation, name="last")(x))
+
+
+def test_when_feature_maps_were_not_pooled_then_it_is_said(binary):
+    base = xk.backbone("SmallCNN", image_size=32)
+    model = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(base.output))
+    with pytest.raises(xk.InputError, match="Pool or flatten the feature maps first"):
+        xk.train(model, binary, 1)
 
 
 @pytest.mark.parametrize(

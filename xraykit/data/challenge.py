@@ -87,7 +87,7 @@ def find_challenge() -> Path:
         If neither holds pictures.
     """
     named = os.environ.get("XRAYKIT_CHALLENGE_DIR")
-    folder = Path(named) if named else DATA
+    folder = Path(named).expanduser() if named else DATA
     if any((folder / part).is_dir() for part in ("two", "all")):
         return folder
     where = f"XRAYKIT_CHALLENGE_DIR={named}" if named else str(folder)

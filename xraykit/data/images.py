@@ -111,11 +111,12 @@ def read_picture(path: Path, image_size: int) -> tuple[np.ndarray, str]:
         raise UnusableError("not downloaded from iCloud")
     if path.is_dir():
         raise UnusableError("a folder, not a picture")
+    if not path.is_file():
+        raise UnusableError("broken link" if path.is_symlink() else "not a regular file")
     try:
         content = path.read_bytes()
     except OSError as error:
-        why = "broken link" if path.is_symlink() and not path.exists() else error.strerror
-        raise UnusableError(f"can't be read: {why}") from error
+        raise UnusableError(f"can't be read: {error.strerror}") from error
     if not content:
         raise UnusableError("empty file (0 bytes)")
     return _decode(content, image_size), sha256(content).hexdigest()
@@ -146,16 +147,19 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
 
 def _to_rgb(picture: Image.Image, content: bytes) -> Image.Image:
     rawmode = str(picture.tile[0].args) if picture.format == "PNG" else ""
+    deep = picture.mode.startswith(("I", "F")) or ";16" in rawmode
+    if rawmode.startswith("LA;16") or (deep and "transparency" in picture.info):
+        raise UnusableError("16-bit with transparency, as grey or by colour: save it without")
     exif = picture.getexif()  # loads a PNG, which ends its `tile`
     if picture.mode.startswith(("I", "F")):
         picture = _stretch(np.asarray(picture))
-    elif rawmode.startswith("LA;16"):
-        raise UnusableError("16-bit grey with transparency: save it without the transparency")
-    elif ";16" in rawmode:  # Pillow keeps the high byte alone; read as 16L, it gives the low one
+    elif deep:  # Pillow keeps the high byte alone; read as 16L, it gives the low one
         low = Image.open(io.BytesIO(content))
         low.tile = [tile._replace(args=rawmode.replace("16B", "16L")) for tile in low.tile]
         values = np.asarray(picture).astype(np.uint16) * 256 + np.asarray(low)
         picture = _stretch(values[..., :3])
+        if values.shape[-1] == 4:
+            picture.putalpha(Image.fromarray((values[..., 3] // 256).astype(np.uint8)))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         black = Image.new("RGBA", picture.size, "black")

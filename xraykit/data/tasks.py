@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.std import tqdm
 
-from ..errors import InputError, unknown
+from ..errors import InputError, check_whole_number, unknown
 from ..progress import person_watches
 from .challenge import find_challenge, patient_of
 from .images import ImageSet, UnusableError, list_files, read_picture, worker_threads
@@ -81,8 +82,8 @@ def load_task(
 ) -> Task:
     """Read a task's pictures, check them, and print what was found.
 
-    Validation is cut from train by patient, stratified and seeded: one fold of
-    scikit-learn's `StratifiedGroupKFold` with `round(1 / validation_fraction)` folds.
+    Validation is cut from train by patient, stratified and seeded, by scikit-learn's
+    `StratifiedGroupKFold`: 0.2 is one fold of five, 0.3 three of ten.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def load_task(
     image_size : int
         Height and width in pixels; pictures are stretched to a square, as in the original.
     validation_fraction : float
-        Above 0, at most 0.5.
+        Above 0, at most 0.5; taken as the nearest fraction of at most ten folds.
     seed : int
     allow_leak : bool
         Keep training pictures of patients who are in test too. For showing what that does.
@@ -109,8 +110,8 @@ def load_task(
     """
     if name not in LAYOUT:
         raise unknown("task", name, LAYOUT)
-    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 8:
-        raise InputError(f"image_size={image_size!r}: expected a whole number of pixels, 8 or more")
+    check_whole_number("image_size", image_size, least=8)
+    check_whole_number("seed", seed, least=0)
     if not 0 < validation_fraction <= 0.5:
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
     root = find_challenge() if root == "auto" else Path(root).expanduser().resolve()
@@ -238,7 +239,8 @@ def _in_threads(read: Callable, paths: list[Path]) -> list:
 
 
 def _cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    folds = round(1 / fraction)
+    share = max(Fraction(fraction).limit_denominator(10), Fraction(1, 10))
+    folds = share.denominator
     for label, class_name in enumerate(images.class_names):
         owners = {p for p, own in zip(images.patients, images.labels, strict=True) if own == label}
         if len(owners) < folds:
@@ -247,5 +249,7 @@ def _cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[Image
                 f"{folds} to cut a validation set by patient with validation_fraction={fraction}"
             )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    kept, held_out = next(splitter.split(images.paths, images.labels, images.patients))
+    parts = [part for _, part in splitter.split(images.paths, images.labels, images.patients)]
+    held_out = np.sort(np.concatenate(parts[: share.numerator]))
+    kept = np.setdiff1d(np.arange(len(images)), held_out)
     return images.subset(kept), images.subset(held_out)

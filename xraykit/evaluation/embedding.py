@@ -16,7 +16,7 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     Raises
     ------
     InputError
-        If the model has no such layer.
+        If the model has no such layer, or its output is no numbers.
     """
     names = [layer.name for layer in model.layers]
     if FEATURES not in names:
@@ -25,7 +25,12 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
             "at its end. Give the layer that t-SNE should show that name"
         )
     tap = keras.Model(model.input, model.get_layer(FEATURES).output)
-    return tap.predict(images.pixels, batch_size=32, verbose=0)
+    output = tap.predict(images.pixels, batch_size=32, verbose=0)
+    if not np.isfinite(output).all():
+        raise InputError(
+            "The features are no numbers (NaN): build the model anew and train it again"
+        )
+    return output
 
 
 def tsne(
@@ -49,8 +54,18 @@ def tsne(
     -------
     DataFrame
         A row a picture: path, patient, class, x, y.
+
+    Raises
+    ------
+    InputError
+        As `features`, and if all pictures have the same features.
     """
     tapped = features(model, images)
+    if not np.ptp(tapped, axis=0).any():  # scikit-learn's t-SNE would crash the kernel
+        raise InputError(
+            "The network gives every picture the same features, so there is nothing to lay out: "
+            "build the model anew, and train it with a lower learning rate"
+        )
     perplexity = min(perplexity, (len(images) - 1) / 3)
     layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(tapped)
     return pd.DataFrame(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.images import ImageSet
+from ..errors import InputError
 from ..quiet import keras
 from ..training.train import check_fits
 
@@ -28,10 +29,15 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the model doesn't fit the pictures.
+        If the model doesn't fit the pictures, or gives no numbers.
     """
     check_fits(model, images)
     output = model.predict(images.pixels, batch_size=32, verbose=0)
+    if not np.isfinite(output).all():
+        raise InputError(
+            "The model's probabilities are no numbers (NaN): build it anew, and train it with a "
+            "lower learning rate"
+        )
     probabilities = np.hstack([1 - output, output]) if output.shape[1] == 1 else output
     names = np.array(images.class_names)
     return pd.DataFrame(

@@ -87,10 +87,7 @@ def backbone(
             f"alpha={alpha}: only {' and '.join(WITH_ALPHA)} come in widths; {name} takes alpha=1"
         )
     network = _build(name, alpha, image_size)
-    for layer in filter(None, (cut_at, trainable_from)):
-        names = [each.name for each in network.layers]
-        if layer not in names:
-            raise unknown(f"layer of {name}", layer, names)
+    _check_layer(network, cut_at)
     if weights == "imagenet" and name != "SmallCNN":
         full_size = (224, 224, 3)  # the weights serve every size; Keras warns if none is named
         load_imagenet(
@@ -104,8 +101,15 @@ def backbone(
         load_file(network, Path(weights), cut_at)
     if cut_at:
         network = up_to(network, cut_at)
+    _check_layer(network, trainable_from)
     _set_trainable(network, name, trainable_from, batch_norm)
     return network
+
+
+def _check_layer(network: keras.Model, layer: str | None) -> None:
+    names = [each.name for each in network.layers]
+    if layer is not None and layer not in names:
+        raise unknown(f"layer of {network.name}", layer, names)
 
 
 def _application(name: str, alpha: float, weights: str | None, **options: object) -> keras.Model:
@@ -117,14 +121,15 @@ def _application(name: str, alpha: float, weights: str | None, **options: object
 def _build(name: str, alpha: float, image_size: int) -> keras.Model:
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
     scaled = _preprocessing(PREPROCESSING[name], pixels)
-    if name == "SmallCNN":
-        return keras.Model(pixels, _small_cnn(scaled), name=name)
     try:
-        network = _application(name, alpha, None, input_tensor=scaled)
+        if name == "SmallCNN":
+            output = _small_cnn(scaled)
+        else:
+            output = _application(name, alpha, None, input_tensor=scaled).output
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{name} can't be built at image_size={image_size}: {reason}") from error
-    return keras.Model(pixels, network.output, name=name)
+    return keras.Model(pixels, output, name=name)
 
 
 def _preprocessing(kind: str, pixels: keras.KerasTensor) -> keras.KerasTensor:

@@ -56,8 +56,8 @@ def build_classifier(
     >>> f"{model.count_params():,}"
     '21,137,729'
     """
-    if len(class_names) < 2:
-        raise InputError(f"class_names={class_names!r}: expected two classes or more")
+    if isinstance(class_names, str) or len(class_names) < 2:
+        raise InputError(f"class_names={class_names!r}: expected a list of two classes or more")
     head = default_head() if head is None else list(head)
     names = [layer.name for layer in head]
     if len(set(names)) < len(names):

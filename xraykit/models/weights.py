@@ -56,10 +56,11 @@ def load_imagenet(
         If the weights can't be had; the text names the ways out.
     """
     files = candidate_files(name, alpha)
-    folder = os.environ.get("XRAYKIT_WEIGHTS_DIR")
+    named = os.environ.get("XRAYKIT_WEIGHTS_DIR")
+    folder = Path(named).expanduser() if named else None
     too_short = ""
     for file, end in files.items() if folder else ():
-        path = Path(folder, file)
+        path = folder / file
         if path.is_file():
             if end is None or (cut_at and _position(network, cut_at) <= _position(network, end)):
                 _load(network if end is None else up_to(network, end), path)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from tqdm.std import tqdm
 
 from ..data.images import ImageSet
 from ..data.tasks import Task
-from ..errors import InputError, unknown
+from ..errors import InputError, check_whole_number, unknown
 from ..progress import person_watches
 from ..quiet import keras
 
@@ -54,7 +55,7 @@ def train(
         Which weights the model is left with; the best epoch has the lowest validation loss.
     seed : int
         Of the shuffling and of dropout. Two runs from the same weights on one machine agree to
-        the last bit.
+        the last bit; a random `augmentation` has its own seed and goes on from its last state.
 
     Returns
     -------
@@ -64,28 +65,33 @@ def train(
     Raises
     ------
     InputError
-        If a value is out of range, or the model doesn't fit the task.
+        If a value is out of range, the model doesn't fit the task, or the loss is no number.
     """
-    for name, number in {"epochs": epochs, "batch_size": batch_size}.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise InputError(f"{name}={number!r}: expected a whole number, 1 or more")
+    check_whole_number("epochs", epochs, least=1)
+    check_whole_number("batch_size", batch_size, least=1)
+    check_whole_number("seed", seed, least=0)
+    if early_stopping is not None:
+        check_whole_number("early_stopping", early_stopping, least=1)
     if optimizer not in OPTIMIZERS:
         raise unknown("optimizer", optimizer, OPTIMIZERS)
     if keep not in ("last", "best"):
         raise unknown("keep", keep, ("last", "best"))
-    if isinstance(learning_rate, (int, float)) and not 0 < learning_rate < np.inf:
-        raise InputError(f"learning_rate={learning_rate}: expected a number above 0")
+    scheduled = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    if not scheduled and not (isinstance(learning_rate, Real) and 0 < learning_rate < np.inf):
+        raise InputError(f"learning_rate={learning_rate!r}: expected a number above 0")
     check_fits(model, task.train)
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
+        if getattr(layer, "seed_generator", None) is not None:  # Dropout(0) has none
             layer.seed_generator.state.assign([seed, 0])
+    if model.compiled and model.optimizer.iterations > 0:
+        print("This model was trained before and goes on from there; build it anew to start over.")
     config = {"class_name": optimizer, "config": {"learning_rate": learning_rate}}
     model.compile(
         optimizer=keras.optimizers.get(config),
         loss="binary_crossentropy" if _is_sigmoid(model) else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    callbacks = [_progress(epochs)]
+    callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN()]
     if early_stopping or keep == "best":
         callbacks.append(
             keras.callbacks.EarlyStopping(
@@ -105,6 +111,11 @@ def train(
     seconds = time.perf_counter() - start
     history = pd.DataFrame(fitted.history)
     history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
+    if not np.isfinite(history.to_numpy()).all():
+        raise InputError(
+            f"The loss stopped being a number in epoch {len(history)}: build the model anew and "
+            f"train it with a learning rate below {learning_rate}"
+        )
     best = history["val_loss"].idxmin()
     print(
         f"Trained {len(history)} epochs in {seconds:.0f} s; lowest validation loss in epoch {best}."
@@ -128,9 +139,10 @@ def check_fits(model: keras.Model, images: ImageSet) -> None:
     wanted = [(str(classes), "softmax")] + ([("1", "sigmoid")] if classes == 2 else [])
     if found not in wanted:
         needed = " or ".join(f"{units} with {name}" for units, name in wanted)
+        hint = ". Pool or flatten the feature maps first" if "×" in found[0] else ""
         raise InputError(
             f"The model's last layer {last.name!r} gives {found[0]} with activation {activation}: "
-            f"{classes} classes need {needed}"
+            f"{classes} classes need {needed}{hint}"
         )
 
 
