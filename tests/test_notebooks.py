@@ -41,9 +41,8 @@ def test_outputs_are_kept_for_the_checked_cells_alone(path):
 
 def test_every_bug_of_the_handout_is_a_lesson():
     text = "\n".join(cell.source for path in BOTH for cell in nbformat.read(path, 4).cells)
-    assert [f"Bug {number} of 8" for number in range(1, 9) if f"Bug {number} of 8" in text] == [
-        f"Bug {number} of 8" for number in range(1, 9)
-    ]
+    for number in range(1, 9):
+        assert f"Bug {number} of 8" in text
 
 
 def short(path, data):
@@ -79,6 +78,9 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
     ]
     assert not streams
     assert "warning" not in shown(tmp_path / "out.ipynb").lower().replace("| warnings: 1", "")
+    if path.stem.startswith("task2"):  # the same network twice is still two rows
+        text = shown(tmp_path / "out.ipynb")
+        assert "1: SmallCNN (1.0)" in text and "2: SmallCNN (1.0)" in text
     saved = sorted(file.name for file in (tmp_path / "saved").iterdir())
     assert saved == ["history.csv", "model.keras", "predictions.csv"]
 
