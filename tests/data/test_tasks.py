@@ -110,6 +110,11 @@ def break_whole_test_class(root):
         path.write_text("not a picture")
 
 
+def put_a_normal_picture_under_covid(root):
+    source = next((root / "all/train/normal").iterdir())
+    shutil.copy(source, root / "all/test/covid/other name.jpeg")
+
+
 def leave_two(root):
     for path in sorted((root / "all/train/covid").iterdir())[2:]:
         path.unlink()
@@ -131,6 +136,7 @@ BAD = {
     "unexpected folder": (lambda root: (root / "all/train/flu").mkdir(), "unexpected folder flu"),
     "too many lost": (break_three, "3 of 24 pictures can't be used .*at most 2 or 5%"),
     "whole class lost": (break_whole_test_class, "4 of 4 pictures can't be used"),
+    "two labels": (put_a_normal_picture_under_covid, "the same picture under two classes"),
     "too few patients": (leave_two, "Class covid has 2 patients"),
 }
 

@@ -106,7 +106,8 @@ def load_task(
     ------
     InputError
         If folders are missing, empty or unexpected, if more than 5 % and more than 2 pictures of
-        a class can't be used, or if a class has too few patients to cut a validation set.
+        a class can't be used, if one picture lies under two classes, or if a class has too few
+        patients to cut a validation set.
     """
     if name not in LAYOUT:
         raise unknown("task", name, LAYOUT)
@@ -200,7 +201,7 @@ def _read(
             return error
 
     results = _in_threads(attempt, [path for *_, path in files])
-    skipped, lost = [], Counter()
+    skipped, lost, first = [], Counter(), {}
     rows: dict[str, list[tuple]] = {split: [] for split in SPLITS}
     for (split, label, path), result in zip(files, results, strict=True):
         relative = path.relative_to(root).as_posix()
@@ -209,6 +210,11 @@ def _read(
             lost[split, label] += 1
         else:
             pixels, digest = result
+            twin_label, twin = first.setdefault(digest, (label, relative))
+            if twin_label != label:
+                raise InputError(
+                    f"{twin} and {relative} are the same picture under two classes: remove one"
+                )
             rows[split].append(
                 (pixels, classes.index(label), relative, patient_of(relative, digest))
             )
