@@ -1,7 +1,7 @@
 """The two tasks of the challenge: read, checked, and cut into train, validation and test."""
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -201,16 +201,16 @@ def _read(
             return error
 
     results = _in_threads(attempt, [path for *_, path in files])
-    skipped, lost, first = [], Counter(), {}
+    skipped, lost, twins = [], defaultdict(list), {}
     rows: dict[str, list[tuple]] = {split: [] for split in SPLITS}
     for (split, label, path), result in zip(files, results, strict=True):
         relative = path.relative_to(root).as_posix()
         if isinstance(result, UnusableError):
             skipped.append((relative, str(result)))
-            lost[split, label] += 1
+            lost[split, label].append(f"{path.name}: {result}")
         else:
             pixels, digest = result
-            twin_label, twin = first.setdefault(digest, (label, relative))
+            twin_label, twin = twins.setdefault(digest, (label, relative))
             if twin_label != label:
                 raise InputError(
                     f"{twin} and {relative} are the same picture under two classes: remove one"
@@ -218,15 +218,13 @@ def _read(
             rows[split].append(
                 (pixels, classes.index(label), relative, patient_of(relative, digest))
             )
-    for where, count in lost.items():
-        if count == held[where] or (count > LOST_SHARE * held[where] and count > LOST_PICTURES):
-            first = next(
-                s for s in skipped if Path(s[0]).parent == folders[where].relative_to(root)
-            )
+    for where, bad in lost.items():
+        allowed = max(LOST_PICTURES, LOST_SHARE * held[where])
+        if len(bad) > allowed or len(bad) == held[where]:
             raise InputError(
-                f"{folders[where]}: {count} of {held[where]} pictures can't be used "
-                f"(the first, {Path(first[0]).name}: {first[1]}). Expected at most "
-                f"{LOST_PICTURES} or {LOST_SHARE:.0%}; copy the pictures again"
+                f"{folders[where]}: {len(bad)} of {held[where]} pictures can't be used "
+                f"({bad[0]} is the first). Expected at most {LOST_PICTURES} or {LOST_SHARE:.0%}; "
+                "copy the pictures again"
             )
     images = {
         split: ImageSet(np.stack(pixels), np.array(labels), paths, patients, classes)
