@@ -66,7 +66,7 @@ def demo(to: Path) -> None:
     from .course.demo import RunFailedError, run_demo
 
     try:
-        reports = list(run_demo(to))
+        reports = run_demo(to)
     except RunFailedError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -1,9 +1,9 @@
 """The main job in one go: both notebooks run on the pictures at hand, and made into reports."""
 
+import ast
 import contextlib
 import io
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -16,15 +16,14 @@ from ..errors import InputError
 from ..models.backbones import backbone
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-BACKBONES = (("MobileNetV2", 1.0), ("MobileNet", 0.75))  # those that the notebooks ask for
 
 
 class RunFailedError(RuntimeError):
     """A notebook stopped at an error; the text says where and which."""
 
 
-def run_demo(folder: Path) -> Iterator[Path]:
-    """Run both notebooks as they are; yield the HTML report of each in `folder` as it is done.
+def run_demo(folder: Path) -> list[Path]:
+    """Run both notebooks as they are, make an HTML report of each in `folder`, return their paths.
 
     Raises
     ------
@@ -43,14 +42,25 @@ def run_demo(folder: Path) -> Iterator[Path]:
     if lacking:
         raise InputError("\n".join(lacking))
     folder.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
-        yield _report(notebook, folder)
+    return [_report(notebook, folder) for notebook in sorted(NOTEBOOKS.glob("*.ipynb"))]
 
 
 def _find_weights() -> None:
-    for name, alpha in BACKBONES:
+    for name, weights, alpha in _backbones_asked_for():
         with contextlib.redirect_stdout(io.StringIO()):  # Keras says what it tries to download
-            backbone(name, alpha=alpha)
+            backbone(name, weights, alpha)
+
+
+def _backbones_asked_for() -> list[tuple[str, str, float]]:
+    """Return name, weights and width of each backbone in the notebooks' own parameters, once."""
+    asked_for = []
+    for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
+        parameters = papermill.inspect_notebook(notebook)
+        for which in ("", "second_"):
+            fields = [parameters.get(which + name) for name in ("backbone", "weights", "alpha")]
+            if all(fields):
+                asked_for.append(tuple(ast.literal_eval(field["default"]) for field in fields))
+    return list(dict.fromkeys(asked_for))
 
 
 def _report(notebook: Path, folder: Path) -> Path:

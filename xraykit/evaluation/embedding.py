@@ -8,6 +8,7 @@ from ..data.images import ImageSet
 from ..errors import InputError
 from ..models.classifier import FEATURES
 from ..quiet import keras
+from .predictions import outputs
 
 
 def features(model: keras.Model, images: ImageSet) -> np.ndarray:
@@ -25,12 +26,7 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
             "at its end. Give the layer that t-SNE should show that name"
         )
     tap = keras.Model(model.input, model.get_layer(FEATURES).output)
-    output = tap.predict(images.pixels, batch_size=32, verbose=0)
-    if not np.isfinite(output).all():
-        raise InputError(
-            "The features are no numbers (NaN): build the model anew and train it again"
-        )
-    return output
+    return outputs(tap, images)
 
 
 def tsne(

@@ -32,12 +32,7 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
         If the model doesn't fit the pictures, or gives no numbers.
     """
     check_fits(model, images)
-    output = model.predict(images.pixels, batch_size=32, verbose=0)
-    if not np.isfinite(output).all():
-        raise InputError(
-            "The model's probabilities are no numbers (NaN): build it anew, and train it with a "
-            "lower learning rate"
-        )
+    output = outputs(model, images)
     probabilities = np.hstack([1 - output, output]) if output.shape[1] == 1 else output
     names = np.array(images.class_names)
     return pd.DataFrame(
@@ -49,6 +44,23 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
         }
         | {f"{PROBABILITY}{name}": probabilities[:, i] for i, name in enumerate(names)}
     )
+
+
+def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
+    """Return what a model gives for each picture, in the order of `images`.
+
+    Raises
+    ------
+    InputError
+        If any of it is no number, as after a training that went wrong.
+    """
+    output = model.predict(images.pixels, batch_size=32, verbose=0)
+    if not np.isfinite(output).all():
+        raise InputError(
+            "The network gives no numbers (NaN): build it anew, and train it with a lower learning "
+            "rate"
+        )
+    return output
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
