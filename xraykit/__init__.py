@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "quiet": ["keras"],
         "data.images": ["ImageSet"],
         "data.tasks": ["Task", "load_task"],
+        "data.phantoms.dataset": ["draw_phantoms"],
         "models.backbones": ["backbone"],
         "models.classifier": ["build_classifier"],
         "training.train": ["train"],

@@ -19,6 +19,12 @@ from ..errors import InputError
 
 DATA = Path(__file__).parents[2] / "data"
 MANIFEST = DATA / "challenge.csv"
+# Folder and classes of each task; in the binary one COVID-19 comes second: the positive class, 1.
+LAYOUT = {
+    "binary": ("two", ("normal", "covid")),
+    "multiclass": ("all", ("normal", "covid", "pneumonia_bac", "pneumonia_vir")),
+}
+SPLITS = ("train", "test")
 MOST_UNPACKED = 2_000_000_000  # bytes; the challenge has 130 million
 
 # "personN" of bacterial and viral files is read as one counter, the cautious choice.
@@ -76,25 +82,25 @@ def patient_of(path: str, digest: str) -> str:
     return f"picture:{digest[:12]}"
 
 
-def find_challenge() -> Path:
-    """Return the folder that holds `two/` and `all/`.
+def find_challenge() -> Path | None:
+    """Return the folder that holds `two/` and `all/`, or None if there is none.
 
     `XRAYKIT_CHALLENGE_DIR` if it is set, else `data/` of the clone.
 
     Raises
     ------
     InputError
-        If neither holds pictures.
+        If `XRAYKIT_CHALLENGE_DIR` is set, and holds no pictures.
     """
     named = os.environ.get("XRAYKIT_CHALLENGE_DIR")
     folder = Path(named).expanduser() if named else DATA
     if any((folder / part).is_dir() for part in ("two", "all")):
         return folder
-    where = f"XRAYKIT_CHALLENGE_DIR={named}" if named else str(folder)
+    if not named:
+        return None
     raise InputError(
-        f"No pictures found: expected two/ and all/ in {where}. Bring your copy of the challenge "
-        "in with `xraykit data challenge --from-folder FOLDER` (or --from-zip FILE), "
-        "or set XRAYKIT_CHALLENGE_DIR to its folder"
+        f"No pictures found: expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={named}. "
+        "Name the folder that holds them, or unset it to use data/ of the clone, or phantoms"
     )
 
 

@@ -15,15 +15,10 @@ from tqdm.std import tqdm
 
 from ..errors import InputError, check_whole_number, unknown
 from ..progress import person_watches
-from .challenge import find_challenge, patient_of
+from .challenge import LAYOUT, SPLITS, find_challenge, patient_of
 from .images import ImageSet, UnusableError, list_files, read_picture, worker_threads
+from .phantoms.dataset import PHANTOMS, standby_phantoms
 
-# Folder and classes of each task; in the binary one COVID-19 comes second: the positive class, 1.
-LAYOUT = {
-    "binary": ("two", ("normal", "covid")),
-    "multiclass": ("all", ("normal", "covid", "pneumonia_bac", "pneumonia_vir")),
-}
-SPLITS = ("train", "test")
 LOST_SHARE, LOST_PICTURES = 0.05, 2  # more than both lost from a class is an error
 
 
@@ -54,6 +49,11 @@ class Task:
     skipped: pd.DataFrame
     leaking: pd.DataFrame
     notes: tuple[str, ...]
+
+    @property
+    def phantoms(self) -> bool:
+        """Whether the pictures were drawn by `draw_phantoms`, and show nobody."""
+        return (self.root / PHANTOMS).is_file()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -93,7 +93,8 @@ def load_task(
         challenge keeps the same pictures there, and copies often lose the links between the two.
     root : str or Path
         The folder that holds `two/` and `all/`; "auto" looks in `XRAYKIT_CHALLENGE_DIR`, then in
-        the clone's `data/`.
+        the clone's `data/`; where neither is to be had it draws phantoms into `data/phantoms`,
+        at shortcut 1, and says so.
     image_size : int
         Height and width in pixels; pictures are stretched to a square, as in the original.
     validation_fraction : float
@@ -115,8 +116,10 @@ def load_task(
     check_whole_number("seed", seed, least=0)
     if not 0 < validation_fraction <= 0.5:
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
-    root = find_challenge() if root == "auto" else Path(root).expanduser().resolve()
+    root = _find_pictures() if root == "auto" else Path(root).expanduser().resolve()
     folders, notes = _class_folders(name, root)
+    if (root / PHANTOMS).is_file():
+        notes.insert(0, _banner(root))
     images, skipped = _read(folders, root, image_size, LAYOUT[name][1])
     train, test = images["train"], images["test"]
 
@@ -137,6 +140,18 @@ def load_task(
     task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes))
     print(task)
     return task
+
+
+def _find_pictures() -> Path:
+    return find_challenge() or standby_phantoms()
+
+
+def _banner(root: Path) -> str:
+    drawn = pd.read_csv(root / PHANTOMS, nrows=1).iloc[0]
+    return (
+        f"PHANTOMS: drawn by xraykit (shortcut {drawn['shortcut']}, seed {drawn['seed']}), "
+        "pictures of nobody. No score on them says anything about patients."
+    )
 
 
 def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], list[str]]:

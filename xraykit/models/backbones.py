@@ -20,7 +20,7 @@ PREPROCESSING = {
     "EfficientNetB0": "efficientnet",
     "SmallCNN": "tf",
 }
-WITH_ALPHA = ("MobileNet", "MobileNetV2")
+WITH_ALPHA = ("MobileNet", "MobileNetV2", "SmallCNN")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -42,13 +42,13 @@ def backbone(
     ----------
     name : str
         VGG16, VGG19, ResNet50, ResNet50V2, InceptionV3, DenseNet121, MobileNet, MobileNetV2 or
-        EfficientNetB0 of `keras.applications`; or SmallCNN, four convolutions that are trained
-        from scratch (all of its layers train, and "imagenet" means no weights).
+        EfficientNetB0 of `keras.applications`; or SmallCNN, five convolutions with BatchNorm that
+        are trained from scratch (all of its layers train, and "imagenet" means no weights).
     weights : "imagenet", None, or path
         "imagenet" looks in the folder named by `XRAYKIT_WEIGHTS_DIR`, then lets Keras download.
         None leaves random numbers.
     alpha : float
-        Width of MobileNet and MobileNetV2.
+        Width of MobileNet, MobileNetV2 and SmallCNN.
     cut_at : str, optional
         The layer to end at, such as "conv4_block6_out".
     trainable_from : str, optional
@@ -56,7 +56,7 @@ def backbone(
         "block5_conv3".
     batch_norm : {"frozen", "train"}
         Whether BatchNorm layers keep their ImageNet statistics, wherever they stand, or all of
-        them train.
+        them train. SmallCNN's train with the rest of it.
     image_size : int
         Height and width of the pictures in pixels.
 
@@ -123,7 +123,7 @@ def _build(name: str, alpha: float, image_size: int) -> keras.Model:
     scaled = _preprocessing(PREPROCESSING[name], pixels)
     try:
         if name == "SmallCNN":
-            output = _small_cnn(scaled)
+            output = _small_cnn(scaled, alpha)
         else:
             output = _application(name, alpha, None, input_tensor=scaled).output
     except ValueError as error:
@@ -150,16 +150,19 @@ def _preprocessing(kind: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Rescaling(scale, offset, name="preprocessing")(pixels)
 
 
-def _small_cnn(x: keras.KerasTensor) -> keras.KerasTensor:
-    for block, filters in enumerate((16, 32, 64, 128), start=1):
+def _small_cnn(x: keras.KerasTensor, alpha: float) -> keras.KerasTensor:
+    for block, filters in enumerate((8, 16, 32, 64, 128), start=1):
         x = keras.layers.Conv2D(
-            filters,
+            round(alpha * filters),
             3,
             padding="same",
-            activation="relu",
+            use_bias=False,  # BatchNorm has one
             kernel_initializer="he_normal",
             name=f"block{block}_conv",
         )(x)
+        # Few pictures make few steps: at Keras' momentum of 0.99 the averages would lag behind.
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"block{block}_norm")(x)
+        x = keras.layers.ReLU(name=f"block{block}_relu")(x)
         x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
     return x
 
@@ -170,7 +173,7 @@ def _set_trainable(
     trains = name == "SmallCNN" and trainable_from is None
     for layer in network.layers:
         trains = trains or layer.name == trainable_from
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, keras.layers.BatchNormalization) and name != "SmallCNN":
             # Freezing the layer itself: calling it with training=False does not hold once the
             # model is trainable.
             layer.trainable = batch_norm == "train"
