@@ -39,6 +39,23 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path) -> None
     click.echo(f"Pictures are in {to}{known}")
 
 
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--task", default="multiclass", show_default=True, help="Or binary, for two/ alone.")
+@click.option("--pictures", type=int, help="How many in all; by default as the challenge has.")
+@click.option(
+    "--shortcut", default=0.0, show_default=True, help="0 to 1: ties what is not disease to it."
+)
+@click.option("--seed", default=42, show_default=True, help="Same seed, same pictures.")
+def phantoms(folder: Path, task: str, pictures: int | None, shortcut: float, seed: int) -> None:
+    """Draw radiographs of nobody into FOLDER, in the challenge's layout, with a manifest."""
+    from .data.phantoms.dataset import PHANTOMS, draw_phantoms
+
+    drawn = draw_phantoms(folder, task, pictures, shortcut, seed)
+    click.echo(drawn.groupby(["split", "class"]).size().unstack().to_string())
+    click.echo(f"{len(drawn)} phantoms are in {folder}, and what is in each in {PHANTOMS}")
+
+
 @cli.command()
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(

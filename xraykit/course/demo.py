@@ -1,8 +1,5 @@
 """The main job in one go: both notebooks run on the pictures at hand, and made into reports."""
 
-import ast
-import contextlib
-import io
 import time
 from pathlib import Path
 
@@ -12,8 +9,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from ..data.challenge import find_challenge
-from ..errors import InputError
-from ..models.backbones import backbone
+from ..data.phantoms.dataset import standby_phantoms
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -25,42 +21,19 @@ class RunFailedError(RuntimeError):
 def run_demo(folder: Path) -> list[Path]:
     """Run both notebooks as they are, make an HTML report of each in `folder`, return their paths.
 
+    Without the challenge's pictures the notebooks draw phantoms, and run on those.
+
     Raises
     ------
     InputError
-        If there are no pictures or no weights: a line for each says how to get them.
+        If `XRAYKIT_CHALLENGE_DIR` names a folder without pictures.
     RunFailedError
-        If a notebook fails; it is kept up to the failing cell.
+        If a notebook fails, as without ImageNet weights; it is kept up to the failing cell.
     """
-    print("Looking for pictures and ImageNet weights …", flush=True)
-    lacking = []
-    for needed in (find_challenge, _find_weights):
-        try:
-            needed()
-        except InputError as error:
-            lacking.append(str(error))
-    if lacking:
-        raise InputError("\n".join(lacking))
+    if find_challenge() is None:
+        standby_phantoms()
     folder.mkdir(parents=True, exist_ok=True)
     return [_report(notebook, folder) for notebook in sorted(NOTEBOOKS.glob("*.ipynb"))]
-
-
-def _find_weights() -> None:
-    for name, weights, alpha in _backbones_asked_for():
-        with contextlib.redirect_stdout(io.StringIO()):  # Keras says what it tries to download
-            backbone(name, weights, alpha)
-
-
-def _backbones_asked_for() -> list[tuple[str, str, float]]:
-    """Return name, weights and width of each backbone in the notebooks' own parameters, once."""
-    asked_for = []
-    for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
-        parameters = papermill.inspect_notebook(notebook)
-        for which in ("", "second_"):
-            fields = [parameters.get(which + name) for name in ("backbone", "weights", "alpha")]
-            if all(fields):
-                asked_for.append(tuple(ast.literal_eval(field["default"]) for field in fields))
-    return list(dict.fromkeys(asked_for))
 
 
 def _report(notebook: Path, folder: Path) -> Path:

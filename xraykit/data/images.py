@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,8 +173,3 @@ def _stretch(values: np.ndarray) -> Image.Image:
     low, high = float(values.min()), float(values.max())
     scaled = (values.astype(np.float32) - low) * (255 / (high - low) if high > low else 0)
     return Image.fromarray(np.round(scaled).astype(np.uint8))
-
-
-def worker_threads() -> int:
-    """Return how many pictures to decode at once: Pillow lets go of Python's lock meanwhile."""
-    return min(8, os.cpu_count() or 1)

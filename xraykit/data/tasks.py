@@ -1,9 +1,6 @@
 """The two tasks of the challenge: read, checked, and cut into train, validation and test."""
 
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
-from tqdm.std import tqdm
 
 from ..errors import InputError, check_whole_number, unknown
-from ..progress import person_watches
+from ..progress import in_threads
 from .challenge import LAYOUT, SPLITS, find_challenge, patient_of
-from .images import ImageSet, UnusableError, list_files, read_picture, worker_threads
+from .images import ImageSet, UnusableError, list_files, read_picture
 from .phantoms.dataset import PHANTOMS, standby_phantoms
 
 LOST_SHARE, LOST_PICTURES = 0.05, 2  # more than both lost from a class is an error
@@ -39,6 +35,8 @@ class Task:
         Training pictures of patients who are in test too: path, patient.
     notes : tuple of str
         What a reader should know before believing a score.
+    phantoms : bool
+        Whether the pictures were drawn by `draw_phantoms`, and show nobody.
     """
 
     name: str
@@ -49,11 +47,7 @@ class Task:
     skipped: pd.DataFrame
     leaking: pd.DataFrame
     notes: tuple[str, ...]
-
-    @property
-    def phantoms(self) -> bool:
-        """Whether the pictures were drawn by `draw_phantoms`, and show nobody."""
-        return (self.root / PHANTOMS).is_file()
+    phantoms: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -118,7 +112,8 @@ def load_task(
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
     root = _find_pictures() if root == "auto" else Path(root).expanduser().resolve()
     folders, notes = _class_folders(name, root)
-    if (root / PHANTOMS).is_file():
+    phantoms = (root / PHANTOMS).is_file()
+    if phantoms:
         notes.insert(0, _banner(root))
     images, skipped = _read(folders, root, image_size, LAYOUT[name][1])
     train, test = images["train"], images["test"]
@@ -137,7 +132,7 @@ def load_task(
     if not allow_leak:
         train = train.subset(np.flatnonzero(~leaks))
     train, validation = _cut_validation(train, validation_fraction, seed)
-    task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes))
+    task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes), phantoms)
     print(task)
     return task
 
@@ -215,7 +210,7 @@ def _read(
         except UnusableError as error:
             return error
 
-    results = _in_threads(attempt, [path for *_, path in files])
+    results = in_threads(attempt, [path for *_, path in files], "reading")
     skipped, lost, twins = [], defaultdict(list), {}
     rows: dict[str, list[tuple]] = {split: [] for split in SPLITS}
     for (split, label, path), result in zip(files, results, strict=True):
@@ -248,13 +243,6 @@ def _read(
         )
     }
     return images, pd.DataFrame(skipped, columns=["path", "reason"])
-
-
-def _in_threads(read: Callable, paths: list[Path]) -> list:
-    with ThreadPoolExecutor(worker_threads()) as pool:
-        done = pool.map(read, paths)
-        hidden = not person_watches()
-        return list(tqdm(done, "reading", len(paths), disable=hidden, leave=False, file=sys.stdout))
 
 
 def _cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:

@@ -1,7 +1,6 @@
 """Sets of phantoms in the challenge's folders, with a manifest of what is in each picture."""
 
 import io
-import sys
 import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
@@ -12,10 +11,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy.spatial.transform import Rotation
-from tqdm.std import tqdm
 
 from ...errors import InputError, check_whole_number, unknown
-from ...progress import person_watches
+from ...progress import in_threads
 from ..challenge import DATA, LAYOUT, manifest
 from .disease import PATTERNS, coverage
 from .film import draw_setting, expose, finish
@@ -107,8 +105,13 @@ def standby_phantoms() -> Path:
     confounded as its pictures are.
     """
     folder = DATA / "phantoms"
+    print(
+        "No pictures of the challenge found: phantoms stand in for them. "
+        "`xraykit data challenge --from-folder FOLDER` brings your copy in.",
+        flush=True,
+    )
     if not (folder / PHANTOMS).is_file():
-        print("Drawing phantoms, once (half a minute) …", flush=True)
+        print("Drawing them, once: about 20 seconds …", flush=True)
         try:
             draw_phantoms(folder, shortcut=1.0)
         except InputError:
@@ -137,9 +140,9 @@ def _share_out(task: str, pictures: int | None) -> pd.Series:
 def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.DataFrame:
     places = [Path(place) for place, count in counts.items() for _ in range(count)]
     pool = [place.name for place in places]
-    rows = []
-    watched = tqdm(places, "drawing", disable=not person_watches(), leave=False, file=sys.stdout)
-    for number, place in enumerate(watched):
+
+    def draw(number: int) -> dict[str, object]:
+        place = places[number]
         picture, facts = draw_picture(place.name, pool, shortcut, seed, number)
         path = place / f"phantom-{seed}-{number:04}.png"
         content = io.BytesIO()
@@ -148,8 +151,9 @@ def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.
         (whole / path).parent.mkdir(parents=True, exist_ok=True)
         (whole / path).write_bytes(content.getvalue())
         where = {"path": path.as_posix(), "class": place.name, "split": place.parent.name}
-        rows.append({**where, "patient": f"picture:{digest[:12]}", "sha256": digest, **facts})
-    return pd.DataFrame(rows)
+        return {**where, "patient": f"picture:{digest[:12]}", "sha256": digest, **facts}
+
+    return pd.DataFrame(in_threads(draw, range(len(places)), "drawing"))
 
 
 def draw_picture(

@@ -51,7 +51,7 @@ def bacterial(
     else:  # the right upper lobe ends at the horizontal fissure, the left at the oblique
         up = (0, -1, 0) if which == 0 else tuple(-part for part in LOWER_LOBE)
         lobe, place = below(up, -0.1, view), (x, rng.uniform(-0.35, 0.0), 0.15)
-    size = 0.2 + 0.38 * severity
+    size = 0.24 + 0.3 * severity
     focus = Ellipsoid(place, (0.9 * size, size, 0.45 + 0.3 * severity), rng.uniform(-20, 20))
     filled = length(intersection(intersection(lung.span(view), lobe), focus.span(view)))
     filled = gaussian_filter(filled, 0.02 / view.pixel) * aerated
@@ -66,7 +66,7 @@ def viral(
     chest: Thorax, view: View, aerated: np.ndarray, severity: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return a net of thickened septa and cuffed vessels, densest around the hila."""
-    count = int(200 + 600 * severity)
+    count = int(170 + 480 * severity)
     middle = np.column_stack(
         [
             rng.choice(SIDES, count) * np.abs(rng.normal(0.42, 0.2, count)),
@@ -76,7 +76,7 @@ def viral(
     )
     half = rng.standard_normal((count, 3)) * [1, 1, 0.4]
     half *= rng.uniform(0.03, 0.08, (count, 1)) / np.linalg.norm(half, axis=1, keepdims=True)
-    radius = rng.uniform(0.022, 0.033, count) * (0.95 + 0.45 * severity)
+    radius = rng.uniform(0.027, 0.038, count) * (0.95 + 0.4 * severity)
     septa = strings(np.column_stack([middle - half, middle + half, radius]), view.pixel)
     cuffs = Dust.join([strings(tree, view.pixel) for tree in chest.trees]).thin(0.5 * severity)
     lines = Dust.join([septa, cuffs])

@@ -53,17 +53,14 @@ class Ellipsoid:
     radii: Sequence[float]
     lean: float = 0.0
 
-    def _axes(self) -> np.ndarray:
-        return Rotation.from_euler("z", self.lean, degrees=True).as_matrix()
-
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Return which of the `points`, shape (n, 3), lie inside."""
-        own = (points - np.asarray(self.centre)) @ self._axes() / self.radii
+        own = self._turn().apply(points - self.centre, inverse=True) / self.radii
         return np.einsum("ij,ij->i", own, own) < 1
 
     def span(self, view: View) -> Span:
         """Return where each ray enters and leaves."""
-        turn = view.pose.as_matrix() @ self._axes()
+        turn = (view.pose * self._turn()).as_matrix()
         form = turn @ np.diag(1 / np.square(self.radii)) @ turn.T
         x0, y0, z0 = view.pose.apply(self.centre)
         dx, dy = view.x - np.float32(x0), view.y - np.float32(y0)
@@ -73,6 +70,9 @@ class Ellipsoid:
         with np.errstate(invalid="ignore"):  # the root of a negative number is a miss
             half = np.sqrt(middle * middle - rest)
         return z0 - middle - half, z0 - middle + half
+
+    def _turn(self) -> Rotation:
+        return Rotation.from_euler("z", self.lean, degrees=True)
 
 
 def intersection(first: Span, second: Span) -> Span:

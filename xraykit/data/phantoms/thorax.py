@@ -1,4 +1,4 @@
-"""A simple thorax, healthy: lungs with vessels, airways, heart, diaphragm, bones and what is around.
+"""A simple healthy thorax: lungs with vessels, airways, heart, diaphragm, bones, outer body.
 
 Lengths are in half heights of the lungs; x points to the patient's left, y down, z to the front.
 """
