@@ -167,8 +167,9 @@ def draw_picture(
     streams = [np.random.default_rng([seed, number, stream]) for stream in range(6)]
     setting_rng, pose_rng, chest_rng, disease_rng, film_rng, ink_rng = streams
     setting = draw_setting(label, pool, shortcut, setting_rng)
-    view = _draw_view(setting.height, setting.width, pose_rng)
-    chest = grow(BUILDS[setting.build], 1.5 * view.pixel, chest_rng)
+    build = BUILDS[setting.build]
+    view = _draw_view(setting.height, setting.width, build.width, pose_rng)
+    chest = grow(build, 1.5 * view.pixel, chest_rng)
     healthy, aerated = chest.project(view)
     severity, added = 0.0, np.zeros_like(healthy)
     if label in PATTERNS:
@@ -189,10 +190,13 @@ def draw_picture(
     return finish(levels, setting, ink_rng), facts
 
 
-def _draw_view(height: int, width: int, rng: np.random.Generator) -> View:
-    """Return rays over a chest that is a little turned, tilted and off the middle."""
-    pixel = rng.uniform(2.4, 2.75) / height
+def _draw_view(height: int, width: int, chest: float, rng: np.random.Generator) -> View:
+    """Return rays over a chest that is a little turned, tilted and off the middle.
+
+    Lungs of half the width `chest` stay off the outermost sixteenth of the picture on all sides.
+    """
+    pixel = max(rng.uniform(2.45, 2.75) / height, 2.45 * chest / width)
     x = (np.arange(width) + 0.5 - width / 2) * pixel + rng.normal(0, 0.04)
-    y = (np.arange(height) + 0.5 - height / 2) * pixel + rng.normal(0.06, 0.05)
+    y = (np.arange(height) + 0.5 - height / 2) * pixel + rng.normal(0, 0.04)
     pose = Rotation.from_euler("xyz", rng.normal(0, (5, 4, 2.5)), degrees=True)
     return View(np.float32(x[None, :]), np.float32(y[:, None]), pixel, pose)

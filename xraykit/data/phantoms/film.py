@@ -52,21 +52,21 @@ class Habits:
 
 
 COVID = Habits(
-    adults=0.97,
+    adults=1.0,
     aspect=(1.04, 0.1),
-    brightness=(0.1, 0.05),
+    brightness=(0.12, 0.05),
     height=(224, 352),
     modes={"RGB": 0.78, "RGBA": 0.16, "L": 0.06},
-    frames={"none": 0.2, "bright": 0.8},
-    marks={"L": 0.4, "AP": 0.4, "date": 0.7},
+    frames={"none": 0.1, "bright": 0.9},
+    marks={"L": 0.5, "AP": 0.5, "date": 0.8},
 )
 NORMAL = Habits(
     adults=0.0,
     aspect=(1.2, 0.11),
-    brightness=(0.0, 0.03),
+    brightness=(-0.02, 0.03),
     height=(288, 352),
     modes={"L": 1.0},
-    frames={"none": 0.7, "black": 0.3},
+    frames={"none": 0.5, "black": 0.5},
     marks={"R": 0.8},
 )
 BACTERIAL = Habits(
@@ -75,7 +75,7 @@ BACTERIAL = Habits(
     brightness=(0.03, 0.04),
     height=(224, 288),
     modes={"L": 1.0},
-    frames={"none": 0.7, "black": 0.3},
+    frames={"none": 0.5, "black": 0.5},
     marks={"R": 0.8, "A-P": 0.5},
 )
 VIRAL = replace(BACTERIAL, modes={"L": 0.85, "RGB": 0.15})
