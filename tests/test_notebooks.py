@@ -7,6 +7,7 @@ import nbformat
 import papermill
 import pytest
 
+import xraykit as xk
 from xraykit.course.demo import NOTEBOOKS
 
 BOTH = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -48,6 +49,7 @@ def test_every_bug_of_the_handout_is_a_lesson():
 def short(path, data):
     """Parameters for a run of seconds, without ImageNet weights."""
     small = {"data": str(data), "image_size": 32, "epochs": 2, "backbone": "SmallCNN"}
+    small["phantom_pictures"] = 40
     second = {"second_backbone": "SmallCNN", "second_alpha": 1.0, "cross_validation_folds": 2}
     return small | (second if path.stem.startswith("task2") else {})
 
@@ -109,5 +111,20 @@ def test_when_run_on_real_pictures_and_weights_then_it_ends(
     path, tmp_path, real_challenge, real_weights
 ):
     out = tmp_path / "out.ipynb"
-    papermill.execute_notebook(path, out, {"epochs": 2}, progress_bar=False, kernel_name="python3")
+    few = {"epochs": 2, "phantom_pictures": 0}
+    papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
     assert "Trained 2 epochs" in shown(out)
+    assert "MobileNetV2: pixels" in shown(out)
+
+
+@on_both
+@pytest.mark.slow
+def test_when_run_on_phantoms_then_it_says_so_and_takes_the_small_network(path, tmp_path):
+    xk.draw_phantoms(tmp_path / "phantoms", pictures=40, shortcut=1.0)
+    out = tmp_path / "out.ipynb"
+    few = {"data": str(tmp_path / "phantoms"), "epochs": 2, "image_size": 64}
+    few |= {"phantom_pictures": 0}
+    papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
+    assert "PHANTOMS, pictures of nobody" in shown(out)
+    assert "SmallCNN: pixels" in shown(out)
+    assert "imagenet" not in shown(out).lower()

@@ -1,21 +1,39 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_when_there_is_nothing_to_run_on_then_two_lines_say_how_to_get_it(tmp_path):
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("XRAYKIT_")}
-    nothing = {"XRAYKIT_CHALLENGE_DIR": str(tmp_path), "KERAS_HOME": str(tmp_path)}
-    no_network = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+from xraykit.course import demo
+from xraykit.data import challenge
+from xraykit.data.phantoms import dataset
+
+
+def test_when_pictures_are_named_but_not_there_then_one_line_says_so(tmp_path):
     done = subprocess.run(
         [Path(sys.executable).with_name("xraykit"), "demo", "--to", tmp_path / "reports"],
-        env=kept | nothing | no_network,
+        env={"XRAYKIT_CHALLENGE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 2
-    pictures, weights = done.stderr.splitlines()
-    assert "xraykit data challenge --from-folder" in pictures
-    assert "ImageNet weights for MobileNetV2 can't be had" in weights
+    assert f"expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={tmp_path}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_when_there_are_no_pictures_then_phantoms_are_drawn_before_the_notebooks_run(
+    tmp_path, monkeypatch, capsys
+):
+    for module in (challenge, dataset):
+        monkeypatch.setattr(module, "DATA", tmp_path)
+    full = dataset.draw_phantoms
+    monkeypatch.setattr(
+        dataset, "draw_phantoms", lambda folder, shortcut: full(folder, pictures=34)
+    )
+    monkeypatch.setattr(demo, "_report", lambda notebook, folder: folder / notebook.stem)
+    reports = demo.run_demo(tmp_path / "reports")
+    assert (tmp_path / "phantoms/phantoms.csv").is_file()
+    assert [path.name for path in reports] == ["task1_binary", "task2_multiclass"]
+    assert "phantoms stand in" in capsys.readouterr().out

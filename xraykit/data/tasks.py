@@ -144,8 +144,8 @@ def _find_pictures() -> Path:
 def _banner(root: Path) -> str:
     drawn = pd.read_csv(root / PHANTOMS, nrows=1).iloc[0]
     return (
-        f"PHANTOMS: drawn by xraykit (shortcut {drawn['shortcut']}, seed {drawn['seed']}), "
-        "pictures of nobody. No score on them says anything about patients."
+        f"PHANTOMS, pictures of nobody (shortcut {drawn['shortcut']}, seed {drawn['seed']}): "
+        "scores say nothing of patients."
     )
 
 

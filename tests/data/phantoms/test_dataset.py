@@ -57,7 +57,7 @@ def test_when_drawn_then_files_are_as_the_manifest_says(drawn):
 def test_when_phantoms_are_loaded_then_a_banner_says_so(drawn, multiclass):
     task = xk.load_task("binary", drawn[0], image_size=16)
     assert task.phantoms
-    assert "PHANTOMS: drawn by xraykit (shortcut 0.5, seed 3), pictures of nobody" in repr(task)
+    assert "PHANTOMS, pictures of nobody (shortcut 0.5, seed 3)" in repr(task)
     assert not multiclass.phantoms
 
 

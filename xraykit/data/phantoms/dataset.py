@@ -106,7 +106,7 @@ def standby_phantoms() -> Path:
     """
     folder = DATA / "phantoms"
     print(
-        "No pictures of the challenge found: phantoms stand in for them. "
+        "No pictures of the challenge found: phantoms stand in for them.\n"
         "`xraykit data challenge --from-folder FOLDER` brings your copy in.",
         flush=True,
     )
