@@ -171,10 +171,11 @@ def test_when_given_the_folder_of_one_task_then_the_one_above_is_named(drawn_cha
         xk.load_task("binary", drawn_challenge / "two")
 
 
-@pytest.mark.usefixtures("no_environment")
-def test_when_nothing_says_where_pictures_are_then_ways_out_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("xraykit.data.challenge.DATA", tmp_path)
-    with pytest.raises(xk.InputError, match="xraykit data challenge --from-folder"):
+def test_when_the_named_folder_has_no_pictures_then_phantoms_do_not_take_its_place(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(tmp_path))
+    with pytest.raises(xk.InputError, match=r"expected two/ and all/ in XRAYKIT_CHALLENGE_DIR="):
         xk.load_task("binary")
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 import xraykit as xk
 from xraykit.data import challenge
 from xraykit.data.phantoms import dataset
+from xraykit.data.phantoms.film import draw_setting
 
 FEW = {"task": "binary", "pictures": 20}
 
@@ -127,19 +128,34 @@ def test_when_viral_then_spread_over_both_sides_high_and_low():
     assert min(part.sum() for part in quarters) > 0.1 * maps.sum()
 
 
-def test_when_shortcut_is_1_then_facts_go_with_the_class_and_at_0_they_do_not(tmp_path):
-    tied = xk.draw_phantoms(tmp_path / "tied", "binary", 60, shortcut=1)
-    free = xk.draw_phantoms(tmp_path / "free", "binary", 60, shortcut=0)
-    covids_own = {"build": ["adult"], "mode": ["RGB", "RGBA"], "frame": ["bright"]}
-    for fact, values in covids_own.items():
-        rates = []
-        for drawn in (tied, free):
-            own, ill = drawn[fact].isin(values), drawn["class"] == "covid"
-            rates.append((own[ill].mean() - own[~ill].mean(), own.mean()))
-        (tied_gap, tied_rate), (free_gap, free_rate) = rates
-        assert tied_gap > 0.6
-        assert abs(free_gap) < 0.45
-        assert abs(tied_rate - free_rate) < 0.25  # the knob changes the tie, not the mixture
+def settings(label, shortcut):
+    """The settings of 400 pictures of a class, a row each."""
+    rng = np.random.default_rng([4, label == "covid"])
+    pool = ["normal", "covid"]
+    return pd.DataFrame([vars(draw_setting(label, pool, shortcut, rng)) for _ in range(400)])
+
+
+@pytest.mark.parametrize(
+    ("fact", "of_covid"),
+    [
+        ("build", lambda facts: facts["build"] == "adult"),
+        ("mode", lambda facts: facts["mode"] != "L"),
+        ("frame", lambda facts: facts["frame"] == "bright"),
+        ("brightness", lambda facts: facts["brightness"] > 0.05),
+        ("aspect", lambda facts: facts["width"] / facts["height"] < 1.12),
+        ("size", lambda facts: facts["height"] < 288),
+        ("marks", lambda facts: facts["marks"].map(lambda marks: "date" in marks)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_when_shortcut_turns_then_a_fact_is_tied_to_the_class_but_as_frequent(fact, of_covid):
+    tied, free = (
+        [of_covid(settings(label, shortcut)).mean() for label in ("covid", "normal")]
+        for shortcut in (1.0, 0.0)
+    )
+    assert tied[0] - tied[1] > 0.4
+    assert abs(free[0] - free[1]) < 0.12
+    assert np.mean(tied) == pytest.approx(np.mean(free), abs=0.08)
 
 
 @pytest.mark.parametrize(
