@@ -161,7 +161,7 @@ def expose(
     light = straight * np.exp(-added) + past_the_grid * _spread(straight)
     noise = rng.standard_normal(light.shape, np.float32) * np.sqrt(light / quanta)
     dark = -np.log(np.maximum(gaussian_filter(light + noise, 0.5), 1e-4))
-    white = SOFT * chest.scale * rng.uniform(1.45, 1.7)  # about that of the heart
+    white = SOFT * chest.scale * rng.uniform(1.5, 1.8)  # about that of the heart
     contrast = rng.uniform(3.6, 4.8)
     return 1 / (1 + np.exp(-contrast * (dark / white - 0.5) - 4 * brightness))
 

@@ -82,11 +82,11 @@ def _vertebra(high: float, depth: float, step: float) -> Dust:
     pedicle = np.array([[0.09, 0.05, -0.8 * depth], [0.09, 0.05, -0.9 * depth]])
     process = np.array([[0.1, 0.06, -0.85 * depth], [0.2, 0.02, -0.95 * depth]])
     parts = [
-        tube(body, 0.13, step, core=0.1).thin(0.23),
-        tube(plate, 0.13, step).thin(0.46),
+        tube(body, 0.13, step, core=0.1).thin(0.35),
+        tube(plate, 0.13, step).thin(0.8),
         tube(spine, 0.025, step).thin(0.76),
     ]
     for side in SIDES:
-        parts.append(tube(pedicle * [side, 1, 1], 0.03, step, core=0).thin(0.76))
+        parts.append(tube(pedicle * [side, 1, 1], 0.03, step, core=0).thin(1.2))
         parts.append(tube(process * [side, 1, 1], 0.03, step, core=0.5).thin(0.76))
     return Dust.join(parts)

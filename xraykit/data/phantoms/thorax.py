@@ -152,7 +152,7 @@ def grow(build: Build, step: float, rng: np.random.Generator) -> Thorax:
         build.upper,
     )
     body = (
-        Ellipsoid((0, 0.75, 0), (about(1.29) * width, 2.9, about(1.4, 0.08) * depth)),
+        Ellipsoid((0, 0.75, 0), (about(1.2) * width, 2.9, about(1.4, 0.08) * depth)),
         Ellipsoid((0, -1.0, -0.05), (about(build.shoulder, 0.06) * width, about(0.36), 0.42)),
         Ellipsoid((0, -1.75, 0), (0.36 * width, 0.85, 0.36)),
         *build.chin,
