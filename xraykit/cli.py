@@ -44,9 +44,9 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path) -> None
 @click.option("--task", default="multiclass", show_default=True, help="Or binary, for two/ alone.")
 @click.option("--pictures", type=int, help="How many in all; by default as the challenge has.")
 @click.option(
-    "--shortcut", default=0.0, show_default=True, help="0 to 1: ties what is not disease to it."
+    "--shortcut", default=0.0, show_default=True, help="0 to 1: how far all but disease tells."
 )
-@click.option("--seed", default=42, show_default=True, help="Same seed, same pictures.")
+@click.option("--seed", default=42, show_default=True, help="For an independent set, another seed.")
 def phantoms(folder: Path, task: str, pictures: int | None, shortcut: float, seed: int) -> None:
     """Draw radiographs of nobody into FOLDER, in the challenge's layout, with a manifest."""
     from .data.phantoms.dataset import PHANTOMS, draw_phantoms

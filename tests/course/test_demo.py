@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from xraykit.data.phantoms import dataset
 def test_when_pictures_are_named_but_not_there_then_one_line_says_so(tmp_path):
     done = subprocess.run(
         [Path(sys.executable).with_name("xraykit"), "demo", "--to", tmp_path / "reports"],
-        env={"XRAYKIT_CHALLENGE_DIR": str(tmp_path)},
+        env=os.environ | {"XRAYKIT_CHALLENGE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
     )

@@ -8,8 +8,7 @@ import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from ..data.challenge import find_challenge
-from ..data.phantoms.dataset import standby_phantoms
+from ..data.tasks import find_pictures
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -30,8 +29,7 @@ def run_demo(folder: Path) -> list[Path]:
     RunFailedError
         If a notebook fails, as without ImageNet weights; it is kept up to the failing cell.
     """
-    if find_challenge() is None:
-        standby_phantoms()
+    find_pictures()
     folder.mkdir(parents=True, exist_ok=True)
     return [_report(notebook, folder) for notebook in sorted(NOTEBOOKS.glob("*.ipynb"))]
 

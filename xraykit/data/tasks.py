@@ -110,7 +110,7 @@ def load_task(
     check_whole_number("seed", seed, least=0)
     if not 0 < validation_fraction <= 0.5:
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
-    root = _find_pictures() if root == "auto" else Path(root).expanduser().resolve()
+    root = find_pictures() if root == "auto" else Path(root).expanduser().resolve()
     folders, notes = _class_folders(name, root)
     phantoms = (root / PHANTOMS).is_file()
     if phantoms:
@@ -137,16 +137,18 @@ def load_task(
     return task
 
 
-def _find_pictures() -> Path:
+def find_pictures() -> Path:
+    """Return the challenge's folder, or that of the phantoms that stand in for it."""
     return find_challenge() or standby_phantoms()
 
 
 def _banner(root: Path) -> str:
-    drawn = pd.read_csv(root / PHANTOMS, nrows=1).iloc[0]
-    return (
-        f"PHANTOMS, pictures of nobody (shortcut {drawn['shortcut']}, seed {drawn['seed']}): "
-        "scores say nothing of patients."
-    )
+    try:
+        drawn = pd.read_csv(root / PHANTOMS, nrows=1).iloc[0]
+        how = f"shortcut {drawn['shortcut']}, seed {drawn['seed']}"
+    except (OSError, ValueError, LookupError) as error:
+        raise InputError(f"{root / PHANTOMS} is damaged: draw the phantoms again") from error
+    return f"PHANTOMS, pictures of nobody ({how}): scores say nothing of patients."
 
 
 def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], list[str]]:

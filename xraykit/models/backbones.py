@@ -128,7 +128,10 @@ def _build(name: str, alpha: float, image_size: int) -> keras.Model:
             output = _application(name, alpha, None, input_tensor=scaled).output
     except ValueError as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(f"{name} can't be built at image_size={image_size}: {reason}") from error
+        raise InputError(
+            f"{name} can't be built at image_size={image_size}, alpha={alpha}: {reason} "
+            "Most networks need 32 pixels or more, InceptionV3 75"
+        ) from error
     return keras.Model(pixels, output, name=name)
 
 

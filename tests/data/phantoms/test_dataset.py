@@ -11,6 +11,7 @@ import xraykit as xk
 from xraykit.data import challenge
 from xraykit.data.phantoms import dataset
 from xraykit.data.phantoms.film import draw_setting
+from xraykit.data.phantoms.thorax import BUILDS, grow
 
 FEW = {"task": "binary", "pictures": 20}
 
@@ -82,7 +83,7 @@ def picture(label, shortcut=0.0, number=0):
 
 @pytest.mark.parametrize("label", ["covid", "pneumonia_bac", "pneumonia_vir"])
 def test_when_chest_is_ill_then_only_its_lungs_differ_from_the_healthy_twins(label):
-    for number in range(6):
+    for number in range(4):
         healthy, facts = picture("normal", number=number)
         ill, ill_facts = picture(label, number=number)
         differs = healthy != ill
@@ -93,6 +94,24 @@ def test_when_chest_is_ill_then_only_its_lungs_differ_from_the_healthy_twins(lab
         assert not differs[ring].any()
         assert facts["covered"] == 0 < ill_facts["covered"]
         assert {**ill_facts, "severity": 0, "covered": 0} == {**facts, "severity": 0}
+
+
+def test_when_any_chest_is_drawn_then_its_lungs_stay_off_the_border():
+    for number in range(80):
+        setting_rng, pose_rng, chest_rng = (np.random.default_rng([8, number, i]) for i in range(3))
+        setting = draw_setting("normal", ["normal", "covid"], 0.0, setting_rng)
+        build = BUILDS[setting.build]
+        view = dataset._draw_view(setting.height // 4, setting.width // 4, build.width, pose_rng)
+        _, aerated = grow(build, 0.2, chest_rng).project(view)
+        height, width = aerated.shape
+        inner = aerated[height // 16 : -(height // 16), width // 16 : -(width // 16)]
+        assert (aerated > 0).sum() == (inner > 0).sum() > 0
+
+
+def test_when_drawn_then_a_files_number_tells_nothing_of_its_class(drawn):
+    listed = drawn[1].sort_values("path", key=lambda path: path.str.rpartition("/")[2])
+    runs = (listed["class"] != listed["class"].shift()).sum()
+    assert runs > 20  # 8 if classes came one after the other
 
 
 def opacity_by_place(label):
@@ -164,6 +183,7 @@ def test_when_shortcut_turns_then_a_fact_is_tied_to_the_class_but_as_frequent(fa
         ({"task": "binry"}, "Did you mean 'binary'"),
         ({"shortcut": 1.5}, r"shortcut=1.5: expected a number from 0 to 1"),
         ({"shortcut": "much"}, "shortcut='much': expected a number"),
+        ({"shortcut": True}, "shortcut=True: expected a number"),
         ({"pictures": 16}, "pictures=16: expected a whole number, 17 or more"),
         ({"seed": -1}, "seed=-1: expected a whole number, 0 or more"),
     ],
@@ -176,7 +196,7 @@ def test_when_argument_is_wrong_then_one_line_says_so(tmp_path, wrong, message):
 
 def test_when_folder_holds_something_then_it_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(xk.InputError, match="is there already"):
+    with pytest.raises(xk.InputError, match="holds something already"):
         xk.draw_phantoms(tmp_path, **FEW)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -192,6 +212,23 @@ def test_when_drawing_stops_halfway_then_nothing_is_there(tmp_path, monkeypatch)
     with pytest.raises(xk.InputError, match=r"Can't draw phantoms into .*No space left"):
         xk.draw_phantoms(tmp_path / "set", **FEW)
     assert not list(tmp_path.iterdir())
+
+
+def test_when_folder_is_empty_then_it_is_filled_and_kept(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir(mode=0o700)
+    (folder / ".DS_Store").write_bytes(b"clutter")
+    before = folder.stat()
+    xk.draw_phantoms(folder, **FEW)
+    assert folder.stat().st_ino == before.st_ino
+    assert sorted(path.name for path in folder.iterdir()) == [".DS_Store", "phantoms.csv", "two"]
+
+
+def test_when_manifest_is_damaged_then_one_line_says_so(tmp_path):
+    xk.draw_phantoms(tmp_path / "set", **FEW)
+    (tmp_path / "set/phantoms.csv").write_text("")
+    with pytest.raises(xk.InputError, match=r"phantoms.csv is damaged: draw the phantoms again"):
+        xk.load_task("binary", tmp_path / "set", image_size=16)
 
 
 @pytest.fixture

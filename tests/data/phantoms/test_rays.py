@@ -8,7 +8,7 @@ from xraykit.data.phantoms.rays import (
     Dust,
     Ellipsoid,
     View,
-    below,
+    beyond,
     hull,
     intersection,
     length,
@@ -43,7 +43,7 @@ def test_when_ellipsoid_is_turned_then_its_shadow_still_holds_its_volume(pose):
 
 def test_when_plane_cuts_a_ball_then_half_is_left():
     ball = Ellipsoid((0, 0, 0), (1, 1, 1)).span(view(TILTED))
-    half = intersection(ball, below((0, 0.8, -0.6), 0, view(TILTED)))
+    half = intersection(ball, beyond((0, 0.8, -0.6), 0, view(TILTED)))
     assert volume(length(half)) == pytest.approx(2 / 3 * np.pi, rel=5e-3)
 
 

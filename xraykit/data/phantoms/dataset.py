@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from ...errors import InputError, check_whole_number, unknown
 from ...progress import in_threads
-from ..challenge import DATA, LAYOUT, manifest
+from ..challenge import DATA, LAYOUT, manifest, patient_of
+from ..images import list_files
 from .disease import PATTERNS, coverage
 from .film import draw_setting, expose, finish
 from .rays import View
@@ -32,8 +33,9 @@ def draw_phantoms(
 ) -> pd.DataFrame:
     """Draw a set of phantoms in the challenge's folder layout.
 
-    Nothing appears in `folder` before every picture is drawn. Files are PNG without compression,
-    so that their size tells nothing of what is in them.
+    Nothing is in `folder` before every picture is drawn. Files are PNG without compression, so that
+    their size tells nothing of what is in them, and numbered by lot. Draw sets that should be
+    independent, such as one to train on and one to test on, from different seeds.
 
     Parameters
     ----------
@@ -47,11 +49,11 @@ def draw_phantoms(
     shortcut : float
         0 to 1, how tightly all that is not disease is tied to the class: letters and dates,
         frame, brightness, aspect, file mode and size, adult or child. At 0 they are independent
-        of it; at 1 they differ between classes as in the challenge. Each fact by itself is spread
-        over the set in the same way at any value.
+        of it; at 1 they differ between classes about as in the challenge. Only the tie changes:
+        how many pictures have a bright frame, say, does not.
     seed : int
-        The same seed gives the same bytes, on one machine with the same versions of NumPy, SciPy
-        and Pillow.
+        The same arguments give the same bytes, on one machine with the same versions of NumPy,
+        SciPy and Pillow.
 
     Returns
     -------
@@ -76,24 +78,28 @@ def draw_phantoms(
     """
     if task not in LAYOUT:
         raise unknown("task", task, LAYOUT)
-    if not isinstance(shortcut, Real) or not 0 <= shortcut <= 1:
+    if isinstance(shortcut, bool) or not isinstance(shortcut, Real) or not 0 <= shortcut <= 1:
         raise InputError(f"shortcut={shortcut!r}: expected a number from 0 to 1")
     check_whole_number("seed", seed, least=0)
     counts = _share_out(task, pictures)
-    folder = Path(folder).expanduser().resolve()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already: name a new folder, or move it away first")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder.parent) as scratch:
-            whole = Path(scratch, "whole")
-            drawn = _draw_all(whole, counts, shortcut, seed)
-            drawn = drawn.assign(task=task, shortcut=shortcut, seed=seed)
-            drawn.to_csv(whole / PHANTOMS, index=False)
-            if folder.exists():
+        folder = Path(folder).expanduser().resolve()
+        new = not folder.exists()
+        if not new and list_files(folder):
+            raise InputError(f"{folder} holds something already: expected a new or empty folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder) as scratch:
+                drawn = _draw_all(Path(scratch), counts, shortcut, seed)
+                drawn = drawn.assign(task=task, shortcut=shortcut, seed=seed)
+                drawn.to_csv(Path(scratch, PHANTOMS), index=False)
+                for name in (PHANTOMS, LAYOUT[task][0]):  # the mark first: never phantoms unmarked
+                    Path(scratch, name).rename(folder / name)
+        except BaseException:
+            if new:
                 folder.rmdir()
-            whole.rename(folder)
-    except OSError as error:
+            raise
+    except (OSError, RuntimeError) as error:
         raise InputError(f"Can't draw phantoms into {folder}: {error}") from error
     return drawn
 
@@ -139,6 +145,7 @@ def _share_out(task: str, pictures: int | None) -> pd.Series:
 
 def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.DataFrame:
     places = [Path(place) for place, count in counts.items() for _ in range(count)]
+    np.random.default_rng(seed).shuffle(places)  # so that a file's number tells nothing
     pool = [place.name for place in places]
 
     def draw(number: int) -> dict[str, object]:
@@ -151,7 +158,7 @@ def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.
         (whole / path).parent.mkdir(parents=True, exist_ok=True)
         (whole / path).write_bytes(content.getvalue())
         where = {"path": path.as_posix(), "class": place.name, "split": place.parent.name}
-        return {**where, "patient": f"picture:{digest[:12]}", "sha256": digest, **facts}
+        return {**where, "patient": patient_of(where["path"], digest), "sha256": digest, **facts}
 
     return pd.DataFrame(in_threads(draw, range(len(places)), "drawing"))
 
@@ -161,8 +168,8 @@ def draw_picture(
 ) -> tuple[Image.Image, dict[str, object]]:
     """Draw one phantom, and return it with the facts about it.
 
-    Chest, pose, disease, exposure and setting each have a random stream of their own, so that the
-    same seed and number give the same chest, healthy or ill.
+    Setting, pose, chest, disease, exposure and ink each have a random stream of their own, so that
+    at shortcut 0 the same seed, number and pool give the same chest, healthy or ill.
     """
     streams = [np.random.default_rng([seed, number, stream]) for stream in range(6)]
     setting_rng, pose_rng, chest_rng, disease_rng, film_rng, ink_rng = streams
@@ -193,10 +200,10 @@ def draw_picture(
 def _draw_view(height: int, width: int, chest: float, rng: np.random.Generator) -> View:
     """Return rays over a chest that is a little turned, tilted and off the middle.
 
-    Lungs of half the width `chest` stay off the outermost sixteenth of the picture on all sides.
+    The lungs, `chest` being half their width, stay off the outermost sixteenth of the picture.
     """
-    pixel = max(rng.uniform(2.45, 2.75) / height, 2.45 * chest / width)
-    x = (np.arange(width) + 0.5 - width / 2) * pixel + rng.normal(0, 0.04)
-    y = (np.arange(height) + 0.5 - height / 2) * pixel + rng.normal(0, 0.04)
-    pose = Rotation.from_euler("xyz", rng.normal(0, (5, 4, 2.5)), degrees=True)
+    pixel = max(rng.uniform(2.6, 2.8) / height, 2.6 * chest / width)
+    x = (np.arange(width) + 0.5 - width / 2) * pixel + rng.uniform(-0.05, 0.05)
+    y = (np.arange(height) + 0.5 - height / 2) * pixel + rng.uniform(0.04, 0.12)
+    pose = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * (8, 7, 4), degrees=True)
     return View(np.float32(x[None, :]), np.float32(y[:, None]), pixel, pose)

@@ -11,7 +11,7 @@ a severity of 0 to 1 and a generator, and returns the optical depth it adds, sha
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .rays import Dust, Ellipsoid, View, below, intersection, length
+from .rays import Dust, Ellipsoid, View, beyond, intersection, length
 from .skeleton import SIDES
 from .thorax import LUNG, SOFT, Thorax, strings
 
@@ -47,10 +47,10 @@ def bacterial(
     which = rng.integers(2)
     lung, x = chest.lungs[which], chest.lungs[which].centre[0] + rng.uniform(-0.15, 0.15)
     if rng.random() < 0.6:
-        lobe, place = below(LOWER_LOBE, 0.22, view), (x, rng.uniform(0.4, 0.7), -0.3)
-    else:  # the right upper lobe ends at the horizontal fissure, the left at the oblique
-        up = (0, -1, 0) if which == 0 else tuple(-part for part in LOWER_LOBE)
-        lobe, place = below(up, -0.1, view), (x, rng.uniform(-0.35, 0.0), 0.15)
+        lobe, place = beyond(LOWER_LOBE, 0.22, view), (x, rng.uniform(0.4, 0.7), -0.3)
+    else:  # the left upper lobe ends at the oblique fissure, the right at the horizontal one
+        upper = beyond((0, -1, 0), -0.1, view), beyond((0, -0.8, 0.6), -0.22, view)
+        lobe, place = upper[which], (x, rng.uniform(-0.35, 0.0), 0.15)
     size = 0.24 + 0.3 * severity
     focus = Ellipsoid(place, (0.9 * size, size, 0.45 + 0.3 * severity), rng.uniform(-20, 20))
     filled = length(intersection(intersection(lung.span(view), lobe), focus.span(view)))
@@ -81,7 +81,7 @@ def viral(
     cuffs = Dust.join([strings(tree, view.pixel) for tree in chest.trees]).thin(0.5 * severity)
     lines = Dust.join([septa, cuffs])
     lines = lines.only(chest.in_lungs(lines.points))
-    return chest.scale * (SOFT - LUNG) * lines.project(view)
+    return chest.scale * (SOFT - LUNG) * lines.project(view) * (aerated > 0)
 
 
 PATTERNS = {"covid": covid, "pneumonia_bac": bacterial, "pneumonia_vir": viral}
@@ -89,4 +89,4 @@ PATTERNS = {"covid": covid, "pneumonia_bac": bacterial, "pneumonia_vir": viral}
 
 def coverage(added: np.ndarray, aerated: np.ndarray) -> float:
     """Return the share of the lungs' picture where disease holds back a twentieth of the light."""
-    return float((np.abs(added) > VISIBLE)[aerated > 0.3].mean())
+    return float((added > VISIBLE)[aerated > 0.3].mean())

@@ -100,8 +100,9 @@ def draw_setting(
 ) -> Setting:
     """Draw each fact from the habits of the class, with probability `shortcut`, else of any class.
 
-    So a fact by itself has the same distribution whatever `shortcut` is: the knob changes only
-    how much it tells of the class.
+    The facts are build, file (aspect, height and mode together), brightness, frame, and marks.
+    Each by itself has the same distribution whatever `shortcut` is: the knob changes only how much
+    it tells of the class, and of the other facts.
 
     Parameters
     ----------
@@ -114,19 +115,21 @@ def draw_setting(
     """
 
     def habits() -> Habits:
-        return HABITS[label if rng.random() < shortcut else rng.choice(pool)]
+        any_class = rng.choice(pool)  # drawn in any case: one seed, one stream, at any shortcut
+        return HABITS[label if rng.random() < shortcut else any_class]
 
     def one_of(shares: dict[str, float]) -> str:
         return str(rng.choice(list(shares), p=list(shares.values())))
 
     build = "adult" if rng.random() < habits().adults else "child"
-    height = int(rng.integers(*habits().height, endpoint=True))
-    aspect = float(np.clip(rng.normal(*habits().aspect), 0.8, 2.0))
+    file = habits()
+    height = int(rng.integers(*file.height, endpoint=True))
+    aspect = float(np.clip(rng.normal(*file.aspect), 0.8, 2.0))
     return Setting(
         build,
         round(height * aspect),
         height,
-        one_of(habits().modes),
+        one_of(file.modes),
         rng.normal(*habits().brightness),
         one_of(habits().frames),
         tuple(mark for mark, share in habits().marks.items() if rng.random() < share),
@@ -179,7 +182,9 @@ def finish(levels: np.ndarray, setting: Setting, rng: np.random.Generator) -> Im
     picture = Image.fromarray(np.round(255 * levels).astype(np.uint8))
     if setting.frame != "none":
         grey = int(rng.integers(150, 256)) if setting.frame == "bright" else 0
-        thick = height * rng.uniform(0.01, 0.05, 4) * (rng.random(4) < 0.8)
+        sides = rng.random(4) < 0.8
+        sides[rng.integers(4)] = True
+        thick = height * rng.uniform(0.01, 0.05, 4) * sides
         left, top, right, bottom = thick.astype(int).tolist()
         inner = (left, top, width - right, height - bottom)
         framed = Image.new("L", picture.size, grey)

@@ -89,8 +89,8 @@ def hull(spans: Sequence[Span]) -> Span:
     return np.fmin.reduce(enter), np.fmax.reduce(leave)
 
 
-def below(normal: Sequence[float], offset: float, view: View) -> Span:
-    """Return the part of each ray beyond a plane: where normal · point > offset."""
+def beyond(normal: Sequence[float], offset: float, view: View) -> Span:
+    """Return the part of each ray on the far side of a plane: where normal · point > offset."""
     nx, ny, nz = view.pose.apply(normal)
     nz = nz if abs(nz) > 1e-3 else 1e-3  # a ray within the plane is as good as one nearly so
     z = ((offset - nx * view.x - ny * view.y) / nz).astype(np.float32)
@@ -182,18 +182,12 @@ def tube(
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     outward = np.cross(across, tangent)
     around = max(int(4 * radii.max() / step), 5)
-    angles = (np.arange(around) + 0.5) * 2 * np.pi / around
+    angles = ((np.arange(around) + 0.5) * 2 * np.pi / around)[:, None]
+    ring = np.cos(angles) * across[:, None] + flat * np.sin(angles) * outward[:, None]
+    volume = np.pi * radii**2 * flat * along[-1] / count / around  # of a point's part of the tube
     points, volumes = [], []
-    for share, density in ((0.3, core), (0.8, 1.0)):  # of the radius: middles of the two halves
-        ring = (
-            share
-            * radii[:, None, None]
-            * (
-                np.cos(angles)[None, :, None] * across[:, None, :]
-                + flat * np.sin(angles)[None, :, None] * outward[:, None, :]
-            )
-        )
-        points.append((middle[:, None, :] + ring).reshape(-1, 3))
-        area = np.pi * radii**2 * flat * (0.25 if share < 0.5 else 0.75)
-        volumes.append(np.repeat(density * area * along[-1] / count / around, around))
+    for mean_radius, share, density in ((0.33, 0.25, core), (0.78, 0.75, 1.0)):  # inner, outer half
+        spread = mean_radius * radii[:, None, None] * ring
+        points.append((middle[:, None] + spread).reshape(-1, 3))
+        volumes.append(np.repeat(share * density * volume, around))
     return Dust(np.concatenate(points), np.concatenate(volumes))

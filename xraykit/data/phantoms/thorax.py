@@ -10,20 +10,39 @@ import numpy as np
 from .rays import Dust, Ellipsoid, View, hull, intersection, length, tube
 from .skeleton import SIDES, draw_skeleton
 
-# Share of light absorbed, a centimetre, near 60 keV (Hubbell and Seltzer's tables): soft tissue,
-# lung as a quarter of it, and cortical bone.
+# Linear attenuation coefficients in 1/cm near 60 keV, after Hubbell and Seltzer's tables: soft
+# tissue, lung as about a quarter of it, and cortical bone.
 SOFT, LUNG, BONE = 0.205, 0.055, 0.60
 
 
 @dataclass(frozen=True)
 class Build:
-    """What differs between an adult and a child; lengths but the first in half lung heights."""
+    """What differs between an adult and a child.
+
+    Attributes
+    ----------
+    centimetres : float
+        To the unit.
+    width, depth : float
+        Of the rib cage, from the middle.
+    heart : float
+        How large it is for the width of the chest, 1 in an adult.
+    arm : float
+        Degrees between arm and trunk.
+    drop : float
+        How far ribs fall from back to front.
+    first_rib : int
+        The topmost that is drawn, from 0.
+    upper : Ellipsoid
+        What marks the upper mediastinum.
+    chin : tuple of Ellipsoid
+        Where it is in the picture.
+    """
 
     centimetres: float
     width: float
     depth: float
     heart: float
-    shoulder: float
     arm: float
     drop: float
     first_rib: int
@@ -37,7 +56,6 @@ BUILDS = {
         width=1.0,
         depth=0.62,
         heart=1.0,
-        shoulder=1.62,
         arm=9,
         drop=0.72,
         first_rib=0,
@@ -49,7 +67,6 @@ BUILDS = {
         width=1.2,
         depth=0.72,
         heart=1.12,
-        shoulder=1.62,
         arm=17,
         drop=0.5,
         first_rib=1,
@@ -142,7 +159,7 @@ def grow(build: Build, step: float, rng: np.random.Generator) -> Thorax:
         lungs.append(Ellipsoid((side * 0.49 * width, 0.42, 0), radii, 4 * side))
         radii = (about(0.66, 0.04) * width, about(0.95, 0.04), 1.5 * depth)
         domes.append(Ellipsoid((side * 0.5 * width, 1.65 + breath + 0.04 * side, 0.05), radii))
-        place = (side * about(build.shoulder, 0.04) * width, 0.05, 0)
+        place = (side * about(1.62, 0.04) * width, 0.05, 0)
         arms.append(Ellipsoid(place, (0.26 * width, 1.3, 0.26), -side * about(build.arm, 0.5)))
     mediastinum = (
         Ellipsoid((0.19 * heart, 0.52, 0.2), (0.47 * heart, 0.35 * heart, 0.36), about(33, 0.3)),
@@ -153,7 +170,7 @@ def grow(build: Build, step: float, rng: np.random.Generator) -> Thorax:
     )
     body = (
         Ellipsoid((0, 0.75, 0), (about(1.2) * width, 2.9, about(1.4, 0.08) * depth)),
-        Ellipsoid((0, -1.0, -0.05), (about(build.shoulder, 0.06) * width, about(0.36), 0.42)),
+        Ellipsoid((0, -1.0, -0.05), (about(1.62, 0.06) * width, about(0.36), 0.42)),
         Ellipsoid((0, -1.75, 0), (0.36 * width, 0.85, 0.36)),
         *build.chin,
         *arms,
