@@ -115,9 +115,9 @@ def test_when_drawn_then_a_files_number_tells_nothing_of_its_class(drawn):
 
 
 def opacity_by_place(label):
-    """How much disease changes each place of ten chests, shape (10, 64, 64)."""
+    """How much disease changes each place of six chests, shape (6, 64, 64)."""
     maps = []
-    for number in range(10):
+    for number in range(6):
         healthy, _ = picture("normal", number=number)
         ill, _ = picture(label, number=number)
         change = Image.fromarray(np.abs(ill - healthy).astype(np.uint8)).resize((64, 64))

@@ -51,7 +51,7 @@ def bacterial(
     else:  # the left upper lobe ends at the oblique fissure, the right at the horizontal one
         upper = beyond((0, -1, 0), -0.1, view), beyond((0, -0.8, 0.6), -0.22, view)
         lobe, place = upper[which], (x, rng.uniform(-0.35, 0.0), 0.15)
-    size = 0.24 + 0.3 * severity
+    size = 0.22 + 0.27 * severity
     focus = Ellipsoid(place, (0.9 * size, size, 0.45 + 0.3 * severity), rng.uniform(-20, 20))
     filled = length(intersection(intersection(lung.span(view), lobe), focus.span(view)))
     filled = gaussian_filter(filled, 0.02 / view.pixel) * aerated
@@ -66,7 +66,7 @@ def viral(
     chest: Thorax, view: View, aerated: np.ndarray, severity: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return a net of thickened septa and cuffed vessels, densest around the hila."""
-    count = int(170 + 480 * severity)
+    count = int(110 + 450 * severity)
     middle = np.column_stack(
         [
             rng.choice(SIDES, count) * np.abs(rng.normal(0.42, 0.2, count)),
