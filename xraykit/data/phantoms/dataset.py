@@ -85,14 +85,14 @@ def draw_phantoms(
     try:
         folder = Path(folder).expanduser().resolve()
         new = not folder.exists()
-        if not new and list_files(folder):
-            raise InputError(f"{folder} holds something already: expected a new or empty folder")
         folder.mkdir(parents=True, exist_ok=True)
+        _check_empty(folder)
         try:
             with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder) as scratch:
                 drawn = _draw_all(Path(scratch), counts, shortcut, seed)
                 drawn = drawn.assign(task=task, shortcut=shortcut, seed=seed)
                 drawn.to_csv(Path(scratch, PHANTOMS), index=False)
+                _check_empty(folder)  # still
                 for name in (PHANTOMS, LAYOUT[task][0]):  # the mark first: never phantoms unmarked
                     Path(scratch, name).rename(folder / name)
         except BaseException:
@@ -124,6 +124,11 @@ def standby_phantoms() -> Path:
             if not (folder / PHANTOMS).is_file():  # else another process was faster
                 raise
     return folder
+
+
+def _check_empty(folder: Path) -> None:
+    if list_files(folder):
+        raise InputError(f"{folder} holds something already: expected a new or empty folder")
 
 
 def _share_out(task: str, pictures: int | None) -> pd.Series:
