@@ -120,7 +120,7 @@ def test_when_run_on_real_pictures_and_weights_then_it_ends(
 @on_both
 @pytest.mark.slow
 def test_when_run_on_phantoms_then_it_says_so_and_takes_the_small_network(path, tmp_path):
-    xk.draw_phantoms(tmp_path / "phantoms", pictures=40, shortcut=1.0)
+    xk.draw_phantoms(tmp_path / "phantoms", pictures=120, shortcut=1.0)
     out = tmp_path / "out.ipynb"
     few = {"data": str(tmp_path / "phantoms"), "epochs": 2, "image_size": 64}
     few |= {"phantom_pictures": 0}
