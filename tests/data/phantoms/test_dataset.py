@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def picture(label, shortcut=0.0, number=0):
 
 @pytest.mark.parametrize("label", ["covid", "pneumonia_bac", "pneumonia_vir"])
 def test_when_chest_is_ill_then_only_its_lungs_differ_from_the_healthy_twins(label):
-    for number in range(4):
+    for number in range(3):
         healthy, facts = picture("normal", number=number)
         ill, ill_facts = picture(label, number=number)
         differs = healthy != ill
@@ -97,7 +98,7 @@ def test_when_chest_is_ill_then_only_its_lungs_differ_from_the_healthy_twins(lab
 
 
 def test_when_any_chest_is_drawn_then_its_lungs_stay_off_the_border():
-    for number in range(80):
+    for number in range(50):
         setting_rng, pose_rng, chest_rng = (np.random.default_rng([8, number, i]) for i in range(3))
         setting = draw_setting("normal", ["normal", "covid"], 0.0, setting_rng)
         build = BUILDS[setting.build]
@@ -147,6 +148,7 @@ def test_when_viral_then_spread_over_both_sides_high_and_low():
     assert min(part.sum() for part in quarters) > 0.1 * maps.sum()
 
 
+@cache
 def settings(label, shortcut):
     """The settings of 400 pictures of a class, a row each."""
     rng = np.random.default_rng([4, label == "covid"])
