@@ -143,6 +143,7 @@ def statistics(model):
     return [np.concatenate([n.moving_mean.numpy(), n.moving_variance.numpy()]) for n in norms]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", ["frozen", "train"])
 def test_when_resnet_is_fine_tuned_then_statistics_change_only_if_asked(binary, batch_norm):
     model = build(
