@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tqdm.std import tqdm
@@ -13,12 +13,11 @@ def person_watches() -> bool:
     return sys.stdout.isatty() or "JPY_SESSION_NAME" in os.environ
 
 
-def in_threads(work: Callable, items: Iterable, doing: str) -> list:
+def in_threads(work: Callable, items: Sequence, doing: str) -> list:
     """Return what `work` gives for each item, in order, with a bar that says what it is `doing`.
 
     For work on pictures, in which Pillow and NumPy let go of Python's lock.
     """
-    items = list(items)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         done = pool.map(work, items)
         hidden = not person_watches()
