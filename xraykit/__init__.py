@@ -25,5 +25,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "plots.learning": ["plot_history"],
         "plots.results": ["plot_confusion", "plot_tsne"],
         "course.checks": ["check_classifier"],
+        "course.saving": ["save_results"],
     },
 )

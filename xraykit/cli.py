@@ -1,12 +1,13 @@
-"""The `xraykit` command: parse, call one function, print. Exit codes: 0 done, 1 failed, 2 input."""
+"""The `xraykit` command: parse, call one function, print. Exit codes: README."""
 
+import signal
 import sys
 from pathlib import Path
 
 import click
 
 from .data.challenge import DATA, import_challenge
-from .errors import InputError
+from .errors import InputError, RunFailedError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,25 +76,66 @@ def release(notebooks: tuple[Path, ...], to: Path) -> None:
 
 
 @cli.command()
+@click.argument("notebook")
+@click.option(
+    "-p",
+    "parameters",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Of the notebook's `parameters` cell; as often as you like.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for what it leaves."
+)
+@click.option("--timeout", default=14400, show_default=True, help="Seconds for the whole run.")
+@click.option("--kernel", help="In place of the one that the notebook names.")
+@click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
+@click.option("--again", is_flag=True, help="Run anew, or replace the run that is in --out.")
+def run(notebook: str, out: Path, **options: object) -> None:
+    """Run NOTEBOOK (task1, task2 or a path) headless, and keep all that it gives in one folder.
+
+    Leaves the executed notebook, its HTML report, results.json, history.csv, predictions.csv,
+    model.keras and figures/. Interrupted or killed, the same command goes on from the last epoch.
+    """
+    from .course.runs import run as execute
+
+    click.echo(f"Report: {execute(notebook, out, **options)}")
+
+
+@cli.command()
 @click.option(
     "--to", type=click.Path(path_type=Path), default=Path("reports"), help="By default reports/."
 )
 def demo(to: Path) -> None:
     """Run both notebooks on the pictures at hand, and make an HTML report of each."""
-    from .course.demo import RunFailedError, run_demo
+    from .course.demo import run_demo
 
-    try:
-        reports = run_demo(to)
-    except RunFailedError as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
-    click.echo("\n".join(["Reports, to open in a browser:", *(f"  {path}" for path in reports)]))
+    click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))
+
+
+class _SignalError(SystemExit):
+    """A signal that ends the command; a kind of SystemExit, which asyncio and click let through."""
+
+
+def _raise(number: int, frame: object) -> None:
+    raise _SignalError(number)
 
 
 def main() -> None:
-    """Run the command; what is wrong with its input is one line, without a traceback."""
+    """Run the command; what goes wrong is one line, without a traceback.
+
+    On Ctrl-C and SIGTERM a run ends its kernel first; then the command dies of that signal, so that
+    a shell loop around it ends as well.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _raise)
     try:
         cli()
-    except InputError as error:
+    except _SignalError as error:
+        click.echo("\nInterrupted. The same command goes on from the last whole epoch.", err=True)
+        signal.signal(error.code, signal.SIG_DFL)
+        signal.raise_signal(error.code)
+    except (InputError, RunFailedError) as error:
         click.echo(str(error), err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)

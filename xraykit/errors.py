@@ -1,4 +1,4 @@
-"""The one error that xraykit raises on purpose, and two checks that nearly every entry needs."""
+"""The errors that xraykit raises on purpose, and two checks that nearly every entry needs."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,8 +11,22 @@ class InputError(ValueError):
     Notebooks show the text alone, without a traceback.
     """
 
+    exit_code = 2
+
     def _render_traceback_(self) -> list[str]:
         return [f"InputError: {self}"]
+
+
+class RunFailedError(RuntimeError):
+    """A notebook stopped before its end; the text says where and why."""
+
+    status, exit_code = "failed", 1
+
+
+class NotFilledInError(RunFailedError):
+    """A notebook stopped at a graded cell that is not filled in; the text has its name."""
+
+    status, exit_code = "not filled in", 3
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:

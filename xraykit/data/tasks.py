@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,21 @@ class Task:
     def class_names(self) -> tuple[str, ...]:
         """The classes, in the order of the labels."""
         return self.train.class_names
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all pictures with their paths, whatever the split between them."""
+        parts = (self.train, self.validation, self.test)
+        pictures = {
+            path: pixels
+            for part in parts
+            for path, pixels in zip(part.paths, part.pixels, strict=True)
+        }
+        digest = sha256()
+        for path in sorted(pictures):
+            digest.update(path.encode())
+            digest.update(np.ascontiguousarray(pictures[path]))
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -13,10 +13,17 @@ from .predictions import PROBABILITY, class_names
 SMALLEST = 1e-7  # a probability below it counts as it, as in Keras' own cross-entropy
 
 
-def proportion(right: int, of: int) -> str:
-    """Write a proportion as counts, percent, and Wilson's 95 % interval in percent.
+def wilson_interval(right: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion, 0 to 1; `of` is at least 1.
 
     Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy.
+    """
+    low, high = binomtest(right, of).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
+
+
+def proportion(right: int, of: int) -> str:
+    """Write a proportion as counts, percent, and Wilson's 95 % interval in percent.
 
     Examples
     --------
@@ -27,9 +34,8 @@ def proportion(right: int, of: int) -> str:
     """
     if of == 0:
         return "0/0"
-    interval = binomtest(right, of).proportion_ci(0.95, method="wilson")
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{right}/{of} = {100 * right / of:.0f} % [{low:.0f}, {high:.0f}]"
+    low, high = wilson_interval(right, of)
+    return f"{right}/{of} = {100 * right / of:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,6 +14,7 @@ from ..data.tasks import Task
 from ..errors import InputError, check_whole_number, unknown
 from ..progress import person_watches
 from ..quiet import keras
+from .checkpoint import Checkpoint, checkpoint_path
 
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 
@@ -35,6 +36,11 @@ def train(
     Every picture is seen once an epoch, the last and smaller batch included, in an order drawn
     from (seed, epoch). Validation pictures are never augmented or shuffled. The loss is binary or
     categorical cross-entropy, by the model's output; accuracy counts whole pictures.
+
+    Under `xraykit run` the state is kept after each epoch, and a run that was interrupted, started
+    again, goes on from there. (Where `XRAYKIT_CHECKPOINT_DIR` names a folder. A training whose new
+    weights are drawn without a seed is another one each time, and starts over; so is one whose
+    `augmentation` is not a Keras layer.)
 
     Parameters
     ----------
@@ -91,25 +97,42 @@ def train(
         loss="binary_crossentropy" if _is_sigmoid(model) else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN()]
+    stopping = None
     if early_stopping or keep == "best":
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                patience=early_stopping or epochs, restore_best_weights=keep == "best"
-            )
+        stopping = keras.callbacks.EarlyStopping(
+            patience=early_stopping or epochs, restore_best_weights=keep == "best"
         )
+    path = checkpoint_path(
+        model,
+        task,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        augmentation=augmentation,
+        early_stopping=early_stopping,
+        keep=keep,
+        seed=seed,
+    )
+    checkpoint = Checkpoint(path, augmentation, stopping) if path else None
+    before = checkpoint.epochs.copy() if checkpoint else []
+    if before:
+        print(f"Going on after epoch {len(before)}, where this training was interrupted.")
+    model.optimizer.build(model.trainable_variables)
+    callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
     start = time.perf_counter()
     fitted = model.fit(
-        _Batches(task.train, batch_size, seed, augmentation),
+        _Batches(task.train, batch_size, seed, augmentation, epoch=len(before)),
         validation_data=(task.validation.pixels, _targets(task.validation)),
         validation_batch_size=32,
-        epochs=epochs,
-        callbacks=callbacks,
+        initial_epoch=len(before),
+        epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
+        callbacks=[each for each in callbacks if each],
         shuffle=False,  # Keras would shuffle the batches once more, from no seed of ours
         verbose=0,
     )
-    seconds = time.perf_counter() - start
-    history = pd.DataFrame(fitted.history)
+    seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
+    history = pd.concat([pd.DataFrame(before), pd.DataFrame(fitted.history)])
     history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     if not np.isfinite(history.to_numpy()).all():
         raise InputError(
@@ -158,12 +181,17 @@ class _Batches(keras.utils.PyDataset):
     """Training batches in an order drawn from (seed, epoch), none left out."""
 
     def __init__(
-        self, images: ImageSet, batch_size: int, seed: int, augmentation: keras.Layer | None
+        self,
+        images: ImageSet,
+        batch_size: int,
+        seed: int,
+        augmentation: keras.Layer | None,
+        epoch: int,
     ) -> None:
         super().__init__()
         self.pixels, self.targets = images.pixels, _targets(images)
         self.batch_size, self.seed, self.augmentation = batch_size, seed, augmentation
-        self.epoch = 0
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.pixels) // self.batch_size)

@@ -1,0 +1,73 @@
+"""`results.json`: what a run gave, for tables and reports. Its fields: docs/results.md."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+
+from ..errors import InputError
+
+RESULTS = "results.json"
+SCHEMA = 1  # raised with every change of results.schema.json, which only ever gains fields
+
+
+@cache
+def results_schema() -> dict:
+    """Return the JSON Schema of `results.json`."""
+    return json.loads(Path(__file__).with_name("results.schema.json").read_text(encoding="utf-8"))
+
+
+def read_results(folder: Path) -> dict:
+    """Return what `folder/results.json` says.
+
+    Files of older versions lack the fields that came later.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or of a newer version.
+    """
+    path = folder / RESULTS
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(results, dict) and results.get("schema", 0) > SCHEMA:
+            raise InputError(
+                f"{path} is of version {results['schema']}: this xraykit reads up to {SCHEMA}. "
+                "Update it"
+            )
+        jsonschema.validate(results, results_schema())
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    except jsonschema.ValidationError as error:
+        where = "".join(f"{part} → " for part in error.absolute_path)
+        raise InputError(
+            f"{path} is damaged: {where}{error.message[:100]}. Run it again"
+        ) from error
+    except InputError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    return results
+
+
+def write_results(folder: Path, results: dict) -> None:
+    """Write `folder/results.json`, whole or not at all."""
+    jsonschema.validate(results, results_schema())
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` write a file under another name beside `path`, and rename it when it is there."""
+    partial = path.with_name(f".{path.name}.partial{path.suffix}")
+    try:
+        write(partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,105 @@
+"""What a notebook keeps in its last cell."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import psutil
+from jsonschema import ValidationError
+
+from ..data.tasks import Task
+from ..errors import InputError
+from ..evaluation.predictions import predict
+from ..evaluation.scores import score, wilson_interval
+from ..quiet import keras
+from .results import SCHEMA, write_results, write_whole
+
+PACKAGES = ("xraykit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pillow", "pandas")
+SPLITS = ("train", "validation", "test")
+
+
+def save_results(
+    folder: str | Path,
+    task: Task,
+    model: keras.Model,
+    history: pd.DataFrame,
+    predictions: pd.DataFrame,
+    **settings: str | float | bool,
+) -> None:
+    """Keep what was found: model.keras, history.csv, predictions.csv and results.json.
+
+    Each file is written whole or not at all, results.json last: it stands for all of them.
+    `xraykit collect` makes one table of many; docs/results.md lists the fields.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if need be; "" saves nothing.
+    task : Task
+    model : keras.Model
+        Saved with its preprocessing; the validation pictures are scored with it.
+    history : DataFrame
+        From `xk.train`.
+    predictions : DataFrame
+        From `xk.predict`, of the test pictures.
+    **settings
+        What else should stand in the table, such as `backbone="VGG16"` and `seed=42`.
+
+    Raises
+    ------
+    InputError
+        If the folder can't be written, or what is to be saved is not what it should be.
+    """
+    if not folder:
+        return
+    folder = Path(folder).expanduser()
+    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    results = {
+        "schema": SCHEMA,
+        "status": "done",
+        "settings": settings,
+        "task": {
+            "name": task.name,
+            "classes": list(task.class_names),
+            "phantoms": task.phantoms,
+            "pictures": {split: len(getattr(task, split)) for split in SPLITS},
+            "digest": task.digest,
+        },
+        "model": {"parameters": model.count_params(), "trainable": trainable},
+        "history": history.reset_index().to_dict("records"),
+        "scores": {
+            "validation": _scores(predict(model, task.validation)),
+            "test": _scores(predictions),
+        },
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "hardware": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cpus": os.cpu_count(),
+            "memory": round(psutil.virtual_memory().total / 2**30, 1),
+            "devices": keras.distribution.list_devices(),
+        },
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "model.keras", model.save)
+        write_whole(folder / "history.csv", history.to_csv)
+        write_whole(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
+        write_results(folder, results)
+    except OSError as error:
+        raise InputError(f"Can't save to {folder}: {error.strerror or error}") from error
+    except (TypeError, ValueError, ValidationError) as error:
+        raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _scores(predictions: pd.DataFrame) -> dict[str, object]:
+    scores = score(predictions)
+    return {
+        "right": scores.right,
+        "of": scores.of,
+        "interval": list(wilson_interval(scores.right, scores.of)),
+        "loss": scores.loss,
+        "confusion": scores.confusion.to_numpy().tolist(),
+    }
