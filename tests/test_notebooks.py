@@ -8,7 +8,7 @@ import papermill
 import pytest
 
 import xraykit as xk
-from xraykit.course.demo import NOTEBOOKS
+from xraykit.course.parameters import NOTEBOOKS
 
 BOTH = sorted(NOTEBOOKS.glob("*.ipynb"))
 CHECKED = "nbval-check-output"
@@ -84,7 +84,7 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
         text = shown(tmp_path / "out.ipynb")
         assert "1: SmallCNN (1.0)" in text and "2: SmallCNN (1.0)" in text
     saved = sorted(file.name for file in (tmp_path / "saved").iterdir())
-    assert saved == ["history.csv", "model.keras", "predictions.csv"]
+    assert saved == ["history.csv", "model.keras", "predictions.csv", "results.json"]
 
 
 @on_both

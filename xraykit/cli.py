@@ -104,6 +104,34 @@ def run(notebook: str, out: Path, **options: object) -> None:
 
 
 @cli.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--csv", type=click.Path(path_type=Path), help="A file for the table, as text.")
+@click.option("--html", type=click.Path(path_type=Path), help="A file for the table, as a page.")
+def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> None:
+    """Bring the runs in and below FOLDERS together in one table."""
+    from .course import collect as runs
+
+    table = runs.collect(folders)
+    if csv:
+        runs.write_csv(table, csv)
+    if html:
+        runs.write_page(table, html)
+    click.echo(runs.shown(table).to_string(index=False, na_rep="", max_colwidth=70))
+
+
+@cli.command()
+def doctor() -> None:
+    """Look whether all that the course needs is there, and say what to do where it is not."""
+    from .course.doctor import examine
+
+    well = True
+    for finding in examine():
+        click.echo(finding)
+        well = well and finding.ok
+    sys.exit(not well)
+
+
+@cli.command()
 @click.option(
     "--to", type=click.Path(path_type=Path), default=Path("reports"), help="By default reports/."
 )

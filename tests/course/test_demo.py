@@ -33,8 +33,8 @@ def test_when_there_are_no_pictures_then_phantoms_are_drawn_before_the_notebooks
     monkeypatch.setattr(
         dataset, "draw_phantoms", lambda folder, shortcut: full(folder, pictures=34)
     )
-    monkeypatch.setattr(demo, "_report", lambda notebook, folder: folder / notebook.stem)
+    monkeypatch.setattr(demo, "run", lambda task, out, again: out / "report.html")
     reports = demo.run_demo(tmp_path / "reports")
     assert (tmp_path / "phantoms/phantoms.csv").is_file()
-    assert [path.name for path in reports] == ["task1_binary", "task2_multiclass"]
+    assert reports == [tmp_path / "reports" / task / "report.html" for task in ("task1", "task2")]
     assert "phantoms stand in" in capsys.readouterr().out

@@ -2,7 +2,7 @@ import nbformat
 import pytest
 
 import xraykit as xk
-from xraykit.course.demo import NOTEBOOKS
+from xraykit.course.parameters import NOTEBOOKS
 from xraykit.course.release import STUB, release
 
 BOTH = sorted(NOTEBOOKS.glob("*.ipynb"))

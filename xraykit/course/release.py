@@ -7,6 +7,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbgrader.preprocessors import ClearSolutions
 
 from ..errors import InputError
+from ..files import write_whole
 
 STUB = 'raise NotImplementedError("Fill in this cell: the comment above says what to do.")'
 
@@ -33,7 +34,5 @@ def release(notebook: Path, folder: Path) -> Path:
     except Exception as error:
         raise InputError(f"{notebook} can't be made into a student version: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    nbformat.write(content, partial)
-    partial.replace(target)
+    write_whole(target, lambda partial: nbformat.write(content, partial))
     return target

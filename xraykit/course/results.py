@@ -1,14 +1,13 @@
 """`results.json`: what a run gave, for tables and reports. Its fields: docs/results.md."""
 
 import json
-import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import jsonschema
 
 from ..errors import InputError
+from ..files import write_whole
 
 RESULTS = "results.json"
 SCHEMA = 1  # raised with every change of results.schema.json, which only ever gains fields
@@ -58,16 +57,3 @@ def write_results(folder: Path, results: dict) -> None:
     jsonschema.validate(results, results_schema())
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file under another name beside `path`, and rename it when it is there."""
-    partial = path.with_name(f".{path.name}.partial{path.suffix}")
-    try:
-        write(partial)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

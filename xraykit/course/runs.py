@@ -106,31 +106,29 @@ def run(
             executed = nbformat.read(copy, as_version=4)
             executed.metadata.papermill.update(input_path=str(source), output_path=str(kept))
             nbformat.write(executed, copy)
-            error = _failure(executed, reason, kept)
             _write_report(executed, copy.with_suffix(".html"), hide_inputs)
-            saved = read_results(work) if (work / RESULTS).exists() else {"schema": SCHEMA}
+            stop, error = _stop(executed, reason)
             facts = {
                 "status": error.status if error else "done",
-                "error": str(error) if error else None,
+                "error": stop or None,
                 "notebook": source.stem,
                 "parameters": {name: value for name, value in values.items() if name != SAVE_TO},
                 "content": key,
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": {"total": round(seconds, 1), "cells": _seconds(executed)},
-                "files": sorted(path.name for path in work.iterdir() if path.name != RESULTS),
             }
-            write_results(work, saved | facts)
+            _write_facts(work, facts)
             work.rename(partial / READY)
             _publish(partial, out)
             if not error:
                 shutil.rmtree(partial)
     except OSError as problem:
         raise RunFailedError(
-            f"{source.stem} stopped, {out} can't be written: {problem.strerror or problem}. "
+            f"{source.stem} stopped: {out} can't be written: {problem.strerror or problem}. "
             "Mend that and start it again: it goes on from the last whole epoch"
         ) from problem
     if error:
-        raise error
+        raise error(f"{source.stem} stopped at {stop}. What ran is in {kept}")
     print(f"{source.stem}: done in {seconds:.0f} s", flush=True)
     return report
 
@@ -247,29 +245,36 @@ def _execute(path: Path, parameters: dict[str, object], checkpoints: Path, timeo
     return ""
 
 
-def _failure(notebook: NotebookNode, reason: str, kept: Path) -> RunFailedError | None:
-    """Return the error for a notebook that stopped for a reason, or before its last cell."""
+def _stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailedError] | None]:
+    """Return in which cell and why a notebook stopped, and the error that says so; else neither."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     begun = [cell for cell in code if cell.metadata.papermill.get("start_time")]
     if not reason and len(begun) < len(code):
-        reason = "the cell ends the kernel (SystemExit): the cells after it never ran"
+        reason = "it ends the kernel (SystemExit), and the cells after it never ran"
     if not reason:
-        return None
+        return "", None
     cell = begun[-1] if begun else code[0]
     graded = cell.metadata.get("nbgrader", {})
     name = graded.get("grade_id", cell.id)
     if graded.get("solution") and reason.startswith("NotImplementedError"):
-        return NotFilledInError(
-            f"Graded cell {name} ({graded.get('points', 0)} points) is not filled in. "
-            f"What ran before it is in {kept}"
+        return (
+            f"graded cell {name} ({graded.get('points')} points) is not filled in",
+            NotFilledInError,
         )
-    return RunFailedError(f"{kept.stem} stopped in cell {name}: {reason}. What ran is in {kept}")
+    return f"cell {name}: {reason}", RunFailedError
 
 
 def _seconds(notebook: NotebookNode) -> dict[str, float]:
     """Return how long each cell took that took a tenth of a second or more."""
     took = {cell.id: cell.metadata.get("papermill", {}).get("duration") for cell in notebook.cells}
     return {name: round(seconds, 1) for name, seconds in took.items() if (seconds or 0) >= 0.1}
+
+
+def _write_facts(work: Path, facts: dict[str, object]) -> None:
+    """Add what is known of a run to the results that its notebook saved, if it did."""
+    saved = read_results(work) if (work / RESULTS).exists() else {"schema": SCHEMA}
+    files = sorted(path.name for path in work.iterdir() if path.name != RESULTS)
+    write_results(work, saved | facts | {"files": files})
 
 
 def _write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:

@@ -11,10 +11,12 @@ from jsonschema import ValidationError
 
 from ..data.tasks import Task
 from ..errors import InputError
+from ..evaluation.intervals import wilson_interval
 from ..evaluation.predictions import predict
-from ..evaluation.scores import score, wilson_interval
+from ..evaluation.scores import score
+from ..files import write_whole
 from ..quiet import keras
-from .results import SCHEMA, write_results, write_whole
+from .results import SCHEMA, write_results
 
 PACKAGES = ("xraykit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pillow", "pandas")
 SPLITS = ("train", "validation", "test")

@@ -10,8 +10,8 @@ from ..data.tasks import Task
 from ..errors import InputError, check_whole_number
 from ..quiet import keras
 from ..training.train import train
+from .intervals import proportion
 from .predictions import predict
-from .scores import proportion
 
 
 def cross_validate(

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from ..data.images import ImageSet
 from ..evaluation.embedding import tsne
-from ..evaluation.scores import Scores, proportion
+from ..evaluation.intervals import proportion
+from ..evaluation.scores import Scores
 from ..quiet import keras
 from .style import class_styles
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.tasks import Task
 from ..errors import InputError
+from ..files import write_whole
 from ..quiet import keras
 from . import CHECKPOINT_FOLDER
 
@@ -120,16 +121,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, lambda partial: np.savez(partial, **arrays))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise InputError(
             f"Can't keep the state of the training in {path.parent}: {error.strerror}. "
             "Make room there and start again: it goes on from the last whole epoch"
