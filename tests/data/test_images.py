@@ -35,6 +35,12 @@ def saved(picture, kind, **options):
     return buffer.getvalue()
 
 
+def flipped(content):
+    """The same with one byte of the pixels changed, which its checksum gives away."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
 def ramp(mode):
     return Image.fromarray(RAMP.astype(np.uint8)).convert(mode)
 
@@ -109,6 +115,17 @@ UNUSABLE = {
     "gif": (lambda: saved(ramp("L"), "GIF"), "not a JPEG, PNG or WebP picture"),
     "bomb": (lambda: png(20_000, 20_000, 8, 0, b""), "decompression bomb: over 89,000,000 pixels"),
     "small-bomb": (lambda: png(10_000, 10_000, 8, 0, b""), "decompression bomb"),
+    "jpeg-header-alone": (lambda: READABLE["jpeg-L"]()[:20], "not a JPEG, PNG or WebP picture"),
+    "png-with-a-flipped-byte": (lambda: flipped(READABLE["png-L"]()), "damaged"),
+    "dicom": (lambda: bytes(128) + b"DICM" + bytes(99), "not a JPEG, PNG or WebP picture"),
+    "heic": (
+        lambda: b"\0\0\0\x18ftypheic" + bytes(99),
+        "not a JPEG, PNG or WebP picture",
+    ),
+    "git-lfs-pointer": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\n",
+        "not a JPEG, PNG or WebP picture",
+    ),
     "grey-16-bit-with-alpha": (lambda: png16(twelve_bit(2)), "16-bit with transparency"),
 }
 

@@ -120,6 +120,23 @@ def leave_two(root):
         path.unlink()
 
 
+def put_a_file_in_place_of_a_class(root):
+    shutil.rmtree(root / "all/train/covid")
+    (root / "all/train/covid").write_text("../../two/train/covid")
+
+
+def nest(root):
+    folder = root / "all/train/covid"
+    folder.rename(root / "covid")
+    folder.mkdir()
+    (root / "covid").rename(folder / "covid")
+
+
+def capitalise(root):
+    for split in ("train", "test"):
+        (root / "all" / split / "covid").rename(root / "all" / split / "COVID-19")
+
+
 def one_class(root):
     for split in ("train", "test"):
         for label in ("covid", "pneumonia_bac", "pneumonia_vir"):
@@ -136,6 +153,9 @@ BAD = {
     "unexpected folder": (lambda root: (root / "all/train/flu").mkdir(), "unexpected folder flu"),
     "too many lost": (break_three, "3 of 24 pictures can't be used .*at most 2 or 5%"),
     "whole class lost": (break_whole_test_class, "4 of 4 pictures can't be used"),
+    "a file for a class": (put_a_file_in_place_of_a_class, "classes differ .*add covid"),
+    "one folder too deep": (nest, "1 of 1 pictures can't be used .covid: a folder, not a picture"),
+    "other class names": (capitalise, "unexpected folder COVID-19. Expected only normal, covid"),
     "two labels": (put_a_normal_picture_under_covid, "the same picture under two classes"),
     "too few patients": (leave_two, "Class covid has 2 patients"),
 }
