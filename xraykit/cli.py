@@ -63,7 +63,10 @@ def phantoms(folder: Path, task: str, pictures: int | None, shortcut: float, see
     "--to", type=click.Path(path_type=Path), default=Path("student"), help="By default student/."
 )
 def release(notebooks: tuple[Path, ...], to: Path) -> None:
-    """Write the student versions of NOTEBOOKS; files that are there already stay as they are."""
+    """Write the student versions of NOTEBOOKS.
+
+    Files that are there already stay as they are.
+    """
     try:
         from .course.release import release as write
     except ModuleNotFoundError as error:
@@ -93,10 +96,11 @@ def release(notebooks: tuple[Path, ...], to: Path) -> None:
 @click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
 @click.option("--again", is_flag=True, help="Run anew, or replace the run that is in --out.")
 def run(notebook: str, out: Path, **options: object) -> None:
-    """Run NOTEBOOK (task1, task2 or a path) headless, and keep all that it gives in one folder.
+    """Run a notebook headless, into a folder of its own.
 
-    Leaves the executed notebook, its HTML report, results.json, history.csv, predictions.csv,
-    model.keras and figures/. Interrupted or killed, the same command goes on from the last epoch.
+    NOTEBOOK is task1, task2 or a path. Leaves the executed notebook, its HTML report, results.json,
+    history.csv, predictions.csv, model.keras and figures/. Interrupted or killed, the same command
+    goes on from the last whole epoch.
     """
     from .course.runs import run as execute
 
@@ -108,7 +112,7 @@ def run(notebook: str, out: Path, **options: object) -> None:
 @click.option("--csv", type=click.Path(path_type=Path), help="A file for the table, as text.")
 @click.option("--html", type=click.Path(path_type=Path), help="A file for the table, as a page.")
 def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> None:
-    """Bring the runs in and below FOLDERS together in one table."""
+    """Bring runs in and below FOLDERS into one table."""
     from .course import collect as runs
 
     table = runs.collect(folders)
@@ -121,7 +125,7 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
 
 @cli.command()
 def doctor() -> None:
-    """Look whether all that the course needs is there, and say what to do where it is not."""
+    """Say what is missing here, and what to do."""
     from .course.doctor import examine
 
     well = True
@@ -136,7 +140,7 @@ def doctor() -> None:
     "--to", type=click.Path(path_type=Path), default=Path("reports"), help="By default reports/."
 )
 def demo(to: Path) -> None:
-    """Run both notebooks on the pictures at hand, and make an HTML report of each."""
+    """Run both notebooks on the pictures at hand."""
     from .course.demo import run_demo
 
     click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))

@@ -17,7 +17,7 @@ SCORES = ("validation", "test")
 
 
 def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
-    """Return a table with a row a run, in the order of their paths.
+    """Return a table with a row a run, as the folders are given, then in the order of paths.
 
     Parameters
     ----------
@@ -85,15 +85,20 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
         If it can't be written.
     """
     rows = []
-    for row in table.to_dict("records"):
+    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
         report = Path(row["run"], f"{row['notebook']}.html")
-        link = os.path.relpath(report, path.parent) if report.is_file() else None
+        link = (
+            os.path.relpath(report, path.parent).replace(os.sep, "/") if report.is_file() else None
+        )
         rows.append({"values": row, "link": link})
     source = Path(__file__).with_name("collect.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = template.from_string(source).render(
-        columns=list(shown(table)), rows=rows, scores=SCORES, made=made
+        columns=[name for name in shown(table) if name != "error"],
+        rows=rows,
+        scores=SCORES,
+        made=made,
     )
     _write(page, path)
 

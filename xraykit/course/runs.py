@@ -155,8 +155,11 @@ def _digest(path: Path) -> str:
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file() and file.suffix != ".pyc":
             digest.update(file.relative_to(path).as_posix().encode())
-            with file.open("rb") as content:
-                digest.update(file_digest(content, "sha256").digest())
+            try:
+                with file.open("rb") as content:
+                    digest.update(file_digest(content, "sha256").digest())
+            except OSError as error:
+                raise InputError(f"{file} can't be read: {error.strerror}") from error
     return digest.hexdigest()
 
 
