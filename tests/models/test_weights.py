@@ -83,6 +83,7 @@ def test_when_folder_has_kerass_cached_file_then_nothing_is_downloaded(tmp_path,
     np.testing.assert_array_equal(build_mobilenet().get_weights()[0], donor.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_when_efficientnet_is_loaded_either_way_then_it_agrees_with_keras(
     server, tmp_path, monkeypatch
 ):

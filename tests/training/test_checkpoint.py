@@ -56,7 +56,9 @@ def steps(task, epochs):
     return 2 + epochs * -(-len(task.train) // 10)
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(
+    "kind", ["plain", "best", pytest.param("schedule", marks=pytest.mark.slow)]
+)
 def test_when_interrupted_and_started_again_then_it_goes_on_as_if_nothing_happened(
     kind, binary, tmp_path, monkeypatch, capsys
 ):
