@@ -13,6 +13,7 @@ import pytest
 from tiny import XRAYKIT, write_notebook, xraykit
 
 import xraykit as xk
+from xraykit.course.release import STUB
 from xraykit.course.results import read_results
 from xraykit.course.runs import run
 from xraykit.errors import NotFilledInError, RunFailedError
@@ -126,7 +127,7 @@ def test_when_a_cell_fails_then_one_line_says_so_and_what_ran_is_kept(tmp_path, 
 
 
 def test_when_a_graded_cell_is_not_filled_in_then_it_exits_3_with_its_name(tmp_path):
-    notebook = failing(tmp_path, "raise NotImplementedError('Fill in')", SOLUTION)
+    notebook = failing(tmp_path, STUB, SOLUTION)
     done = xraykit("run", notebook, "--out", tmp_path / "out")
     assert done.returncode == NotFilledInError.exit_code == 3
     assert "graded cell build (10 points) is not filled in" in done.stderr
