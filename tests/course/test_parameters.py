@@ -56,8 +56,9 @@ def test_when_named_task1_then_it_is_the_clones_notebook():
         find_notebook("tsak1")
 
 
-def old_format(path):
-    path.write_text('{"worksheets": [], "nbformat": 2, "metadata": {}}')
+def write_bad_id(path):
+    text = write_notebook(path, ("show", "1")).read_text()
+    path.write_text(text.replace('"id": "show"', '"id": "../a"'))
 
 
 BAD = {
@@ -69,6 +70,10 @@ BAD = {
     "cut-off": (
         lambda path: path.write_text(write_notebook(path).read_text()[:200]),
         "is not a Jupyter notebook",
+    ),
+    "bad-id": (
+        lambda path: write_bad_id(path),
+        r"is not a Jupyter notebook: '\.\./a' does not match",
     ),
     "missing": (lambda path: None, "can't be read: No such file"),
     "folder": (lambda path: path.mkdir(), "can't be read: Is a directory"),

@@ -94,6 +94,28 @@ def test_when_run_from_elsewhere_then_relative_paths_start_there(tmp_path):
     assert "found" in (tmp_path / "ö {x} ü/ä {0} b.html").read_text()
 
 
+def test_when_cell_ids_are_missing_or_doubled_then_it_runs_without_a_word(tmp_path):
+    cells = ("a", "print('first')"), ("b", "print('second')")
+    text = write_notebook(tmp_path / "tiny.ipynb", *cells).read_text()
+    (tmp_path / "doubled.ipynb").write_text(text.replace('"id": "b"', '"id": "a"'))
+    old = json.loads(text) | {"nbformat_minor": 4}
+    for cell in old["cells"]:
+        del cell["id"]
+    (tmp_path / "missing.ipynb").write_text(json.dumps(old))
+    for name in ("doubled", "missing"):
+        done = xraykit("run", tmp_path / f"{name}.ipynb", "--out", tmp_path / name)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "second" in (tmp_path / name / f"{name}.html").read_text()
+
+
+def test_when_the_notebook_goes_elsewhere_then_results_come_to_the_folder_named(tmp_path):
+    go = "import os, pathlib\nos.chdir('/')\npathlib.Path(save_to, 'kept.txt').write_text('1')"
+    write_notebook(tmp_path / "tiny.ipynb", ("go", go))
+    done = xraykit("run", "tiny.ipynb", "--out", "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "kept.txt" in left(tmp_path / "out")
+
+
 # What goes wrong
 
 

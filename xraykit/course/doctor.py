@@ -9,7 +9,8 @@ from importlib.metadata import requires, version
 from pathlib import Path
 
 import psutil
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client import KernelManager
+from jupyter_client.kernelspec import NoSuchKernel
 from packaging.requirements import Requirement
 
 from ..data.challenge import DATA, MANIFEST, compare, find_challenge
@@ -73,11 +74,11 @@ def _devices() -> Finding:
 def _kernel() -> Finding:
     remedy = "python -m ipykernel install --sys-prefix"
     try:
-        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+        program = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
     except NoSuchKernel:
         return Finding(False, f"JupyterLab has no kernel python3: {remedy}")
-    found = shutil.which(program)
-    if not found or not Path(found).parent.samefile(Path(sys.executable).parent):
+    folder = Path(program).parent
+    if not folder.exists() or not folder.samefile(Path(sys.executable).parent):
         return Finding(False, f"JupyterLab's kernel python3 is another Python, {program}: {remedy}")
     return Finding(True, f"JupyterLab {version('jupyterlab')}, whose kernel python3 is this Python")
 

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def read_notebook(path: Path, kernel: str | None = None) -> NotebookNode:
         If it isn't a notebook, its kernel isn't installed, or no cell is tagged `parameters`.
     """
     try:
-        notebook = nbformat.read(path, as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ids that are missing or doubled are mended
+            notebook = nbformat.read(path, as_version=4)
+            nbformat.validate(notebook)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error

@@ -100,7 +100,7 @@ def run(
             nbformat.write(content, copy)
             print(f"{source.stem}: running …", flush=True)
             started, begun = datetime.now(UTC), time.perf_counter()
-            folder = {SAVE_TO: str(work)} if SAVE_TO in values else {}
+            folder = {SAVE_TO: str(work.absolute())} if SAVE_TO in values else {}
             reason = _execute(copy, given | folder, checkpoints, timeout)
             seconds = time.perf_counter() - begun
             executed = nbformat.read(copy, as_version=4)
@@ -217,7 +217,7 @@ def _execute(path: Path, parameters: dict[str, object], checkpoints: Path, timeo
     """Run the notebook at `path` in place; return why it stopped, or "" if it didn't."""
     escaped = str(path).replace("{", "{{").replace("}", "}}")  # papermill fills in braces
     deadline = time.monotonic() + timeout
-    os.environ[CHECKPOINT_FOLDER] = str(checkpoints)
+    os.environ[CHECKPOINT_FOLDER] = str(checkpoints.absolute())
     try:
         papermill.execute_notebook(
             escaped,
