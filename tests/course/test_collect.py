@@ -57,9 +57,12 @@ def test_when_collected_then_each_run_is_a_row_with_counts_and_interval(runs):
 
 
 def test_when_runs_differ_in_a_parameter_then_it_has_a_column(runs):
-    parameters = {"epochs": 3, "seed": 42, "data": "elsewhere", "backbone": "auto"}
+    parameters = {"epochs": 3, "seed": 42, "data": "elsewhere", "run": "x"}
     write(runs / "z", result(parameters=parameters))
-    assert list(collect([runs])["data"]) == ["auto"] * 3 + ["elsewhere"]
+    table = collect([runs])
+    assert list(table["data"]) == ["auto"] * 3 + ["elsewhere"]
+    assert list(table["epochs"]) == [12] * 4  # as many as ran
+    assert table.columns.is_unique
     write(runs / "zz", result(notebook="task1", parameters={"folds": 3}))
     assert "folds" not in collect([runs])  # task2 has none: they can't differ in it
 

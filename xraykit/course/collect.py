@@ -53,10 +53,10 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     varied = pd.DataFrame(parameters, dtype=object)
     kinds = varied.map(str).groupby("notebook").nunique().max()
     varied = varied[[name for name in kinds.index if kinds[name] > 1]]
+    own = chosen.combine_first(varied)
+    own = own.drop(columns=table.columns.intersection(own.columns))  # such as epochs: as they ran
     first = table.columns.get_loc("validation")
-    return pd.concat(
-        [table.iloc[:, :first], chosen.combine_first(varied), table.iloc[:, first:]], axis=1
-    )
+    return pd.concat([table.iloc[:, :first], own, table.iloc[:, first:]], axis=1)
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
