@@ -94,17 +94,21 @@ def release(notebooks: tuple[Path, ...], to: Path) -> None:
 @click.option("--timeout", default=14400, show_default=True, help="Seconds for the whole run.")
 @click.option("--kernel", help="In place of the one that the notebook names.")
 @click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
-@click.option("--again", is_flag=True, help="Run anew, or replace the run that is in --out.")
+@click.option("--again", is_flag=True, help="Run even if a run is in --out, and replace it.")
 def run(notebook: str, out: Path, **options: object) -> None:
     """Run a notebook headless, into a folder of its own.
 
     NOTEBOOK is task1, task2 or a path. Leaves the executed notebook, its HTML report, results.json,
-    history.csv, predictions.csv, model.keras and figures/. Interrupted or killed, the same command
-    goes on from the last whole epoch.
+    history.csv, predictions.csv, model.keras and figures/. Interrupted, killed or failed, the same
+    command goes on from the last whole epoch.
     """
     from .course.runs import run as execute
 
-    click.echo(f"Report: {execute(notebook, out, **options)}")
+    try:
+        click.echo(f"Report: {execute(notebook, out, **options)}")
+    except _SignalError:
+        click.echo("The same command goes on from the last whole epoch.", err=True)
+        raise
 
 
 @cli.command()
@@ -161,13 +165,19 @@ def main() -> None:
     a shell loop around it ends as well.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _raise)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _raise)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a pipe that knows no ✓
     try:
         cli()
     except _SignalError as error:
-        click.echo("\nInterrupted. The same command goes on from the last whole epoch.", err=True)
+        click.echo("Interrupted.", err=True)
         signal.signal(error.code, signal.SIG_DFL)
         signal.raise_signal(error.code)
     except (InputError, RunFailedError) as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)
+        sys.exit(InputError.exit_code)

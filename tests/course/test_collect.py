@@ -88,6 +88,18 @@ DAMAGED = {
         json.dumps(result() | {"scores": {"test": {"right": 3}}}),
         "is damaged: scores → test → 'of' is a required property",
     ),
+    "more right than there are": (
+        json.dumps(result(right=37)),
+        "is damaged: scores → validation has 37 right of 36",
+    ),
+    "not a number": (
+        json.dumps(result(seconds={"total": float("inf")})),
+        "is damaged: Out of range",
+    ),
+    "half a character": (
+        json.dumps(result(error="\ud800")),
+        "is damaged: 'utf-8' codec can't encode",
+    ),
     "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 1"),
 }
 

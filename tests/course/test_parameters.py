@@ -79,7 +79,11 @@ BAD = {
     "folder": (lambda path: path.mkdir(), "can't be read: Is a directory"),
     "no-parameters": (
         lambda path: write_notebook(path, ("a", "1"), parameters=None),
-        r"has no cell tagged 'parameters' \(some editors drop tags\)",
+        r"has 0 cells tagged 'parameters' \(some editors drop tags\)",
+    ),
+    "two-cells-of-parameters": (
+        lambda path: write_notebook(path, ("parameters-2", "epochs: int = 4")),
+        "has 2 cells tagged 'parameters'",
     ),
     "parameters-not-python": (
         lambda path: write_notebook(path, parameters="epochs: int = \n"),

@@ -68,7 +68,7 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     results = read_results(out)
     assert (results["status"], results["error"], results["notebook"]) == ("done", None, "tiny")
     assert results["parameters"]["epochs"] == 7 and results["parameters"]["backbone"] == "auto"
-    assert results["files"] == ["figures", "tiny.html", "tiny.ipynb"]
+    assert results["files"] == ["figures/plot.png", "tiny.html", "tiny.ipynb"]
     assert results["seconds"]["total"] > results["seconds"]["cells"]["plot"] > 0
     assert notebook.read_bytes() == before
 
@@ -153,10 +153,40 @@ def test_when_a_graded_cell_is_not_filled_in_then_it_exits_3_with_its_name(tmp_p
     notebook = failing(tmp_path, STUB, SOLUTION)
     done = xraykit("run", notebook, "--out", tmp_path / "out")
     assert done.returncode == NotFilledInError.exit_code == 3
-    assert "graded cell build (10 points) is not filled in" in done.stderr
+    assert "graded cell build (10 points), which is not filled in" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "kept" in (tmp_path / "out/tiny.html").read_text()
     assert read_results(tmp_path / "out")["status"] == "not filled in"
+
+
+def test_when_a_graded_cell_was_emptied_then_it_is_named_and_not_the_one_that_needs_it(tmp_path):
+    cells = ("build", "# Build `model`.", SOLUTION), ("check", "print(model)")
+    notebook = write_notebook(tmp_path / "tiny.ipynb", *cells)
+    with pytest.raises(NotFilledInError, match=r"graded cell build .10 points., which is not"):
+        run(notebook, tmp_path / "out")
+
+
+def test_when_many_cells_are_short_then_the_time_is_still_that_of_the_whole_run(tmp_path):
+    naps = [(f"nap{number}", "import time; time.sleep(0.7)") for number in range(9)]
+    with pytest.raises(RunFailedError, match=r"cell nap[1-4]: out of time, 3 s"):
+        run(write_notebook(tmp_path / "tiny.ipynb", *naps), tmp_path / "out", timeout=3)
+
+
+def test_when_the_notebook_started_a_process_then_it_does_not_outlive_the_run(tmp_path):
+    start = (
+        "import subprocess\nprocess = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+    )
+    keep = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(process.pid));"
+    run(write_notebook(tmp_path / "tiny.ipynb", ("start", start + keep)), tmp_path / "out")
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+def test_when_the_notebook_writes_results_of_its_own_then_both_are_kept(tmp_path):
+    own = "open(f'{save_to}/results.json', 'w').write('{\"mine\": 1}');"
+    out = tmp_path / "out"
+    run(write_notebook(tmp_path / "tiny.ipynb", ("own", own)), out)
+    assert (out / "notebook-results.json").read_text() == '{"mine": 1}'
+    assert read_results(out)["status"] == "done"
 
 
 def under_a_file(out):
@@ -245,6 +275,48 @@ def test_when_another_run_is_there_then_it_is_kept_unless_told(tmp_path):
     assert left(out) == ["notes.txt", "results.json", "second.html", "second.ipynb"]
 
 
+def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, tmp_path):
+    (tmp_path / "out").mkdir()
+    for content in ('{"schema": 1, "status": "done"}', '{"mine": 1}'):
+        (tmp_path / "out/results.json").write_text(content)
+        with pytest.raises(xk.InputError, match=r"results.json is (not of|damaged)"):
+            run(tiny, tmp_path / "out", again=True)
+        assert (tmp_path / "out/results.json").read_text() == content
+
+
+def test_when_a_run_again_fails_then_the_one_that_was_done_stays(tmp_path):
+    out = tmp_path / "out"
+    fragile = failing(tmp_path, f"open({str(tmp_path / 'input')!r})")
+    (tmp_path / "input").touch()
+    run(fragile, out)
+    (tmp_path / "input").unlink()
+    with pytest.raises(RunFailedError, match="No such file") as raised:
+        run(fragile, out, again=True)
+    assert read_results(out)["status"] == "done"
+    failed = Path(str(raised.value).partition("What ran is in ")[2])
+    assert failed.is_file() and failed.parent.parent == out / ".partial"
+    assert read_results(failed.parent)["status"] == "failed"
+
+
+def test_when_the_notebook_lies_where_results_go_then_it_stays_as_it_is(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(RunFailedError):
+        run(failing(tmp_path, "1 / 0"), out)
+    mended = write_notebook(out / "tiny.ipynb")
+    before = mended.read_bytes()
+    for again in (False, True):
+        with pytest.raises(xk.InputError, match=r"tiny.ipynb lies in .*, where its results would"):
+            run(mended, out, again=again)
+    assert mended.read_bytes() == before
+
+
+def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(tiny, tmp_path):
+    run(tiny, tmp_path / "a", [("epochs", "7")])
+    run(tmp_path / "a/tiny.ipynb", tmp_path / "b")
+    assert "3 auto" in (tmp_path / "b/tiny.html").read_text()
+    assert read_results(tmp_path / "b")["parameters"]["epochs"] == 3
+
+
 def test_when_a_file_that_a_parameter_names_changes_then_it_is_another_run(tiny, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -264,13 +336,13 @@ def test_when_the_run_before_failed_then_it_is_replaced(tmp_path):
     assert not (out / ".partial").exists()
 
 
-def test_when_the_results_there_are_damaged_then_nothing_is_replaced_unless_told(tiny, tmp_path):
+def test_when_the_results_there_are_damaged_then_nothing_is_replaced(tiny, tmp_path):
     run(tiny, tmp_path / "out")
     (tmp_path / "out/results.json").write_text('{"schema": 1')
-    with pytest.raises(xk.InputError, match=r"results.json is damaged"):
-        run(tiny, tmp_path / "out")
-    run(tiny, tmp_path / "out", again=True)
-    assert read_results(tmp_path / "out")["status"] == "done"
+    for again in (False, True):
+        with pytest.raises(xk.InputError, match=r"results.json is damaged"):
+            run(tiny, tmp_path / "out", again=again)
+    assert times_run(tiny) == 1
 
 
 # Signals
@@ -297,7 +369,7 @@ def test_when_told_to_stop_then_the_kernel_ends_first(sleeping, tmp_path, number
     _, said = process.communicate(timeout=30)
     assert not kernel.is_running()
     assert process.returncode == -number  # so that a shell loop ends too
-    assert said.strip() == "Interrupted. The same command goes on from the last whole epoch."
+    assert said == "The same command goes on from the last whole epoch.\nInterrupted.\n"
     assert left(tmp_path / "out") == []
 
 
@@ -348,6 +420,8 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
     old, out = tmp_path / "old", tmp_path / "out"
     run(notebook, old, [("epochs", "1")])
     (old / "figures/plot.png").rename(old / "figures/older.png")
+    facts = (old / "results.json").read_text().replace("plot.png", "older.png")
+    (old / "results.json").write_text(facts)
     deaths = 0
     while True:
         shutil.rmtree(out, ignore_errors=True)
@@ -357,7 +431,8 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
         )
         if (out / "results.json").exists():
             results = read_results(out)
-            assert set(left(out)) == {*results["files"], "results.json"}
+            names = {name.split("/")[0] for name in results["files"]}
+            assert set(left(out)) == {*names, "results.json"}
             shown = nbformat.read(out / "tiny.ipynb", 4).cells[-1].outputs[0].text
             assert shown == f"{results['parameters']['epochs']}\n"
             figures = "plot.png" if results["parameters"]["epochs"] == 2 else "older.png"

@@ -27,7 +27,7 @@ def write_notebook(path, *cells, parameters=PARAMETERS, kernel="python3"):
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": "", "language": "python"}
     for name, source, *graded in first + list(cells):
         cell = nbformat.v4.new_code_cell(source, id=name)
-        if name == "parameters":
+        if name.startswith("parameters"):
             cell.metadata["tags"] = ["parameters"]
         if graded and graded[0]:
             cell.metadata["nbgrader"] = graded[0]

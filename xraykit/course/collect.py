@@ -38,7 +38,7 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     InputError
         If a folder is missing or holds no run.
     """
-    runs = dict.fromkeys(run for each in folders for run in _runs(Path(each).expanduser()))
+    runs = dict.fromkeys(run for each in folders for run in _runs(Path(each)))
     facts, settings, parameters = [], [], []
     for run in runs:
         try:
@@ -105,6 +105,8 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
 
 def _write(text: str, path: Path) -> None:
     try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
     except OSError as error:

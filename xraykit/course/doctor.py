@@ -108,9 +108,12 @@ def _pictures() -> Finding:
     lost = len(found.missing) + len(found.different)
     total = len(found.same) + lost
     said = f"Pictures: {len(found.same)} of {total} are the challenge's own, in {folder}"
-    if len(found.missing) <= 0.05 * total:
-        other = f"; {len(found.different)} differ from them" if found.different else ""
-        return Finding(True, said + other)
+    if lost <= 0.05 * total:
+        return Finding(True, said)
+    if not found.missing:
+        return Finding(
+            False, f"{said}, {lost} are others under the same names: scores can't be compared"
+        )
     return Finding(
         False,
         f"{said}, {len(found.missing)} are missing, such as {found.missing[0]}: copy them again",
@@ -130,7 +133,8 @@ def _weights() -> Finding:
     for name in PREPROCESSING.keys() - {"SmallCNN"}:
         for alpha in WIDTHS if name in WITH_ALPHA else (1.0,):
             for file, end in candidate_files(name, alpha).items():
-                if any((folder / file).is_file() for folder in folders):
+                paths = [folder / file for folder in folders]
+                if any(path.is_file() and path.stat().st_size for path in paths):
                     width = "" if alpha == 1 else f" {alpha}"
                     found.append(f"{name}{width}{f' up to {end}' if end else ''}")
                     break

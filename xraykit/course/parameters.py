@@ -1,14 +1,17 @@
 """A notebook before it runs: whether it is one, and whether the parameters given are its own."""
 
 import ast
+import json
 import math
+import shutil
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client import KernelManager
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 
 from ..errors import InputError, unknown
@@ -29,52 +32,74 @@ def find_notebook(named: str | Path) -> Path:
     own = {path.stem.partition("_")[0]: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     if str(named) in own:
         return own[str(named)]
-    path = Path(named).expanduser()
-    if not path.exists() and path.suffix != ".ipynb":
+    path = existing(str(named))
+    if path is None and not str(named).endswith(".ipynb"):
         raise unknown("notebook", str(named), [*own, "the path of a .ipynb file"])
-    return path
+    return path or Path(named)
+
+
+def existing(named: object) -> Path | None:
+    """Return the path of the file or folder that a text names, or None if there is none."""
+    try:
+        path = Path(named).expanduser() if named and isinstance(named, str) else None
+        return path if path and path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long, of a user unknown, with a zero byte
+        return None
 
 
 def read_notebook(path: Path, kernel: str | None = None) -> NotebookNode:
     """Read a notebook that can be run; `kernel`, if given, takes the place of its own one.
 
+    A cell of parameters that papermill put in when it was run before is left out.
+
     Raises
     ------
     InputError
-        If it isn't a notebook, its kernel isn't installed, or no cell is tagged `parameters`.
+        If it isn't a notebook, its kernel can't be had, or not one cell is tagged `parameters`.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ids that are missing or doubled are mended
             notebook = nbformat.read(path, as_version=4)
             nbformat.validate(notebook)
-        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     except Exception as error:  # whatever a damaged file leads to
         reason = str(error).strip().partition("\n")[0][:100]
         raise InputError(f"{path} is not a Jupyter notebook: {reason}") from error
-    installed = KernelSpecManager().get_all_specs()
-    kernel = kernel or notebook.metadata.get("kernelspec", {}).get("name")
-    if kernel not in installed:
-        asks = f"names the kernel {kernel!r}, not installed here" if kernel else "names no kernel"
+    notebook.metadata["kernelspec"] = _kernelspec(
+        path, kernel or notebook.metadata.get("kernelspec", {}).get("name")
+    )
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in _tags(cell)]
+    tagged = [cell for cell in notebook.cells if PARAMETERS in _tags(cell)]
+    if len(tagged) != 1 or tagged[0].cell_type != "code":
         raise InputError(
-            f"{path} {asks}: pass --kernel with one of {', '.join(sorted(installed)) or 'none'}"
-        )
-    language = installed[kernel]["spec"]["language"]
-    if language != "python":
-        raise InputError(f"{path} runs on {kernel}, which is {language}: expected Python")
-    notebook.metadata["kernelspec"] = {
-        "name": kernel,
-        "display_name": installed[kernel]["spec"]["display_name"],
-        "language": language,
-    }
-    if not any(PARAMETERS in cell.metadata.get("tags", []) for cell in cells):
-        raise InputError(
-            f"{path} has no cell tagged 'parameters' (some editors drop tags): tag the one that "
-            "has them, in JupyterLab's Property Inspector, or begin with a fresh copy"
+            f"{path} has {len(tagged)} cells tagged {PARAMETERS!r} (some editors drop tags): tag "
+            "the one code cell that has them, in JupyterLab's Property Inspector, or begin with a "
+            "fresh copy"
         )
     return notebook
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _kernelspec(path: Path, kernel: str | None) -> dict[str, str]:
+    specs = KernelSpecManager()
+    names = ", ".join(sorted(specs.find_kernel_specs()))
+    try:
+        spec = specs.get_kernel_spec(kernel or "")
+    except (NoSuchKernel, ValueError) as error:
+        named = f"names the kernel {kernel!r}, not installed here" if kernel else "names no kernel"
+        raise InputError(f"{path} {named}: pass --kernel with one of {names}") from error
+    program = KernelManager(kernel_name=kernel).format_kernel_cmd()[0]
+    if spec.language != "python" or not shutil.which(program):
+        raise InputError(
+            f"{path} names the kernel {kernel!r}, which is {spec.language} run by {program}: "
+            f"expected Python, and a program that is there; pass --kernel with one of {names}"
+        )
+    return {"name": kernel, "display_name": spec.display_name, "language": spec.language}
 
 
 def check_parameters(
@@ -108,7 +133,7 @@ def _inspect(notebook: NotebookNode) -> tuple[dict[str, str], dict[str, object]]
 
     Read as Python: papermill's own inspection leaves out a line with a second "=", as in a comment.
     """
-    cell = next(cell for cell in notebook.cells if PARAMETERS in cell.metadata.get("tags", []))
+    cell = next(cell for cell in notebook.cells if PARAMETERS in _tags(cell))
     try:
         lines = ast.parse(cell.source).body
     except SyntaxError as error:
@@ -123,11 +148,14 @@ def _inspect(notebook: NotebookNode) -> tuple[dict[str, str], dict[str, object]]
     return annotations, values
 
 
-def _literal(value: ast.expr) -> object:
+def _literal(source: ast.expr) -> object:
+    """Return a value that fits into JSON; what is computed, or doesn't fit, as it is written."""
     try:
-        return ast.literal_eval(value)
-    except ValueError:
-        return ast.unparse(value)  # computed: as it is written
+        value = ast.literal_eval(source)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):
+        return ast.unparse(source)
+    return value
 
 
 def _parse(name: str, value: str, annotation: str) -> object:

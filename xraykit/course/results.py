@@ -37,23 +37,31 @@ def read_results(folder: Path) -> dict:
                 f"{path} is of version {results['schema']}: this xraykit reads up to {SCHEMA}. "
                 "Update it"
             )
-        jsonschema.validate(results, results_schema())
+        _check(results)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
-    except jsonschema.ValidationError as error:
-        where = "".join(f"{part} → " for part in error.absolute_path)
-        raise InputError(
-            f"{path} is damaged: {where}{error.message[:100]}. Run it again"
-        ) from error
     except InputError:
         raise
+    except jsonschema.ValidationError as error:
+        where = "".join(f"{part} → " for part in error.absolute_path)
+        raise InputError(f"{path} is damaged: {where}{error.message[:100]}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
     return results
 
 
+def _check(results: dict) -> str:
+    """Return results as JSON; raise ValueError or ValidationError if they make no sense."""
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    text.encode()  # no half of a character
+    jsonschema.validate(results, results_schema())
+    for name, score in results.get("scores", {}).items():
+        if score["right"] > score["of"]:
+            raise ValueError(f"scores → {name} has {score['right']} right of {score['of']}")
+    return text
+
+
 def write_results(folder: Path, results: dict) -> None:
     """Write `folder/results.json`, whole or not at all."""
-    jsonschema.validate(results, results_schema())
-    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    text = _check(results)
     write_whole(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 import zipfile
 from hashlib import sha256
@@ -92,22 +93,27 @@ class Checkpoint(keras.callbacks.Callback):
         return own + self.model.optimizer.variables + getattr(self.augmentation, "variables", [])
 
 
-def checkpoint_path(model: keras.Model, task: Task, **arguments: object) -> Path | None:
+def checkpoint_path(
+    model: keras.Model, task: Task, augmentation: keras.Layer | None, **arguments: object
+) -> Path | None:
     """Return the file for this very training, or None where none are kept.
 
     Its name is a digest of all that determines the training: the network with its weights, the
-    pictures, and the arguments. So a file can't be taken up by another training.
+    pictures, and the arguments. So a file can't be taken up by another training. Layers that are
+    not Keras' own are code that can change without a trace, so theirs is not kept.
     """
     folder = os.environ.get(CHECKPOINT_FOLDER)
-    augmentation = arguments.get("augmentation")
     if not folder or not isinstance(augmentation, keras.Layer | None):
         return None
-    written = json.dumps(arguments, default=keras.saving.serialize_keras_object, sort_keys=True)
-    digest = sha256((model.to_json() + written).encode())
+    arguments |= {"augmentation": augmentation}
+    facts = model.to_json() + json.dumps(arguments, default=keras.saving.serialize_keras_object)
+    if not all(module.startswith("keras") for module in re.findall(r'"module": "(.*?)"', facts)):
+        return None
+    digest = sha256(facts.encode())
     parts = (task.train, task.validation)
-    for array in model.get_weights() + [
-        each for part in parts for each in (part.pixels, part.labels)
-    ]:
+    pictures = [array for part in parts for array in (part.pixels, part.labels)]
+    drawn = [np.asarray(each) for each in getattr(augmentation, "variables", [])]
+    for array in [*model.get_weights(), *pictures, *drawn]:
         digest.update(np.ascontiguousarray(array))
     return Path(folder, f"{digest.hexdigest()[:32]}.npz")
 

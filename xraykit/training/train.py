@@ -39,8 +39,8 @@ def train(
 
     Under `xraykit run` the state is kept after each epoch, and a run that was interrupted, started
     again, goes on from there. (Where `XRAYKIT_CHECKPOINT_DIR` names a folder. A training whose new
-    weights are drawn without a seed is another one each time, and starts over; so is one whose
-    `augmentation` is not a Keras layer.)
+    weights are drawn without a seed is another one each time, and starts over; so does one with
+    layers that are not Keras' own.)
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def train(
     checkpoint = Checkpoint(path, augmentation, stopping) if path else None
     before = checkpoint.epochs.copy() if checkpoint else []
     if before:
-        print(f"Going on after epoch {len(before)}, where this training was interrupted.")
+        print(f"This training was begun before: going on after epoch {len(before)}.")
     model.optimizer.build(model.trainable_variables)
     callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
     start = time.perf_counter()
