@@ -64,20 +64,23 @@ def finished_run(out: Path) -> dict | None:
 
 def new_work(out: Path) -> Path:
     """Remove what other runs left in PARTIAL, but for checkpoints; return a folder to work in."""
-    partial = out / PARTIAL
-    partial.mkdir(exist_ok=True)
-    for leftover in partial.iterdir():
-        if leftover.name != CHECKPOINTS:
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    return Path(tempfile.mkdtemp(prefix="work-", dir=partial))
+    (out / PARTIAL).mkdir(exist_ok=True)
+    _empty(out / PARTIAL, but=CHECKPOINTS)
+    return Path(tempfile.mkdtemp(prefix="work-", dir=out / PARTIAL))
 
 
-def finish(work: Path, out: Path, done: bool) -> None:
+def finish(work: Path, out: Path) -> None:
     """Move what a run left, complete by now, from `work` to `out`."""
     work.rename(out / PARTIAL / READY)
     _publish(out)
-    if done:
-        shutil.rmtree(out / PARTIAL)
+
+
+def _empty(folder: Path, but: str) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != but:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
 
 
 def _publish(out: Path) -> None:
@@ -98,7 +101,11 @@ def _publish(out: Path) -> None:
             target.parent.mkdir(exist_ok=True, parents=True)
             path.replace(target)
     if ready.exists():
+        if read_results(out)["status"] == "done":
+            _empty(out / PARTIAL, but=READY)
         shutil.rmtree(ready)
+    with suppress(OSError):  # checkpoints are in it, or a run that failed
+        (out / PARTIAL).rmdir()
 
 
 def _remove_files(results: Path, out: Path) -> None:

@@ -122,7 +122,7 @@ def run(
             }
             _write_facts(work, facts)
             if kept == out:
-                finish(work, out, done=not error)
+                finish(work, out)
             else:
                 work.rename(kept)
     except OSError as problem:
