@@ -284,6 +284,15 @@ def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, 
         assert (tmp_path / "out/results.json").read_text() == content
 
 
+def test_when_results_name_files_outside_then_those_stay(tiny, tmp_path):
+    out = tmp_path / "out"
+    run(tiny, out)
+    facts = json.loads((out / "results.json").read_text())
+    (out / "results.json").write_text(json.dumps(facts | {"files": ["../tiny.ipynb", str(tiny)]}))
+    run(tiny, out, again=True)
+    assert tiny.exists() and times_run(tiny) == 2
+
+
 def test_when_a_run_again_fails_then_the_one_that_was_done_stays(tmp_path):
     out = tmp_path / "out"
     fragile = failing(tmp_path, f"open({str(tmp_path / 'input')!r})")
@@ -310,10 +319,14 @@ def test_when_the_notebook_lies_where_results_go_then_it_stays_as_it_is(tmp_path
     assert mended.read_bytes() == before
 
 
-def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(tiny, tmp_path):
+def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(tmp_path):
+    parameters = "epochs: int = 3"  # and no save_to, for which papermill would replace them
+    tiny = write_notebook(tmp_path / "tiny.ipynb", ("a", "epochs * 11"), parameters=parameters)
     run(tiny, tmp_path / "a", [("epochs", "7")])
     run(tmp_path / "a/tiny.ipynb", tmp_path / "b")
-    assert "3 auto" in (tmp_path / "b/tiny.html").read_text()
+    assert nbformat.read(tmp_path / "b/tiny.ipynb", 4).cells[-1].outputs[0].data == {
+        "text/plain": "33"
+    }
     assert read_results(tmp_path / "b")["parameters"]["epochs"] == 3
 
 

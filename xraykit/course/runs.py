@@ -1,7 +1,6 @@
 """Headless runs: a notebook through papermill, into a folder of its own."""
 
 import ast
-import base64
 import json
 import logging
 import os
@@ -18,7 +17,6 @@ import nbformat
 import papermill
 import psutil
 from nbclient.exceptions import DeadKernelError
-from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -28,6 +26,7 @@ from ..progress import person_watches
 from ..training import CHECKPOINT_FOLDER
 from .folder import CHECKPOINTS, FAILED, PARTIAL, finish, finished_run, locked, new_work
 from .parameters import SAVE_TO, check_parameters, existing, find_notebook, read_notebook
+from .report import write_report
 from .results import RESULTS, SCHEMA, read_results, write_results
 
 TIMEOUT = 4 * 3600  # seconds; the handout's own training takes over two hours on two cores
@@ -110,7 +109,7 @@ def run(
             kept = out / PARTIAL / FAILED if error and before else out
             executed.metadata.papermill["input_path"] = str(source)
             executed.metadata.papermill["output_path"] = str(kept / source.name)
-            _write_report(executed, work / report.name, hide_inputs)
+            write_report(executed, work / report.name, hide_inputs)
             facts = {
                 "status": error.status if error else "done",
                 "error": stop or None,
@@ -283,19 +282,3 @@ def _write_facts(work: Path, facts: dict[str, object]) -> None:
     files = [path for path in work.rglob("*") if path.is_file() and path != work / RESULTS]
     names = sorted(path.relative_to(work).as_posix() for path in files)
     write_results(work, saved | facts | {"files": names})
-
-
-def _write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:
-    """Write the executed notebook, its HTML report at `path`, and each figure named by its cell."""
-    nbformat.write(notebook, path.with_suffix(".ipynb"))
-    exporter = HTMLExporter(exclude_input=hide_inputs)
-    html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-    path.write_text(html, encoding="utf-8")
-    for cell in notebook.cells:
-        pictures = [each.get("data", {}).get("image/png") for each in cell.get("outputs", [])]
-        for number, picture in enumerate(filter(None, pictures), start=1):
-            name = cell.id if number == 1 else f"{cell.id}-{number}"
-            (path.parent / "figures").mkdir(exist_ok=True)
-            with suppress(ValueError):  # not base64: no picture of Matplotlib's
-                content = base64.b64decode(picture, validate=False)
-                (path.parent / "figures" / f"{name}.png").write_bytes(content)
