@@ -1,4 +1,4 @@
-"""The `xraykit` command: parse, call one function, print. Exit codes: README."""
+"""The `xraykit` command: parse, call one public function, print. Exit codes: README."""
 
 import signal
 import sys
@@ -91,7 +91,7 @@ def release(notebooks: tuple[Path, ...], to: Path) -> None:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for what it leaves."
 )
-@click.option("--timeout", default=14400, show_default=True, help="Seconds for the whole run.")
+@click.option("--timeout", type=float, help="Seconds for the whole run; by default four hours.")
 @click.option("--kernel", help="In place of the one that the notebook names.")
 @click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
 @click.option("--again", is_flag=True, help="Run even if a run is in --out, and replace it.")
@@ -104,8 +104,9 @@ def run(notebook: str, out: Path, **options: object) -> None:
     """
     from .course.runs import run as execute
 
+    given = {name: value for name, value in options.items() if value is not None}
     try:
-        click.echo(f"Report: {execute(notebook, out, **options)}")
+        click.echo(f"Report: {execute(notebook, out, **given)}")
     except _SignalError:
         click.echo("The same command goes on from the last whole epoch.", err=True)
         raise

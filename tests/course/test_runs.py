@@ -189,6 +189,13 @@ def test_when_the_notebook_writes_results_of_its_own_then_both_are_kept(tmp_path
     assert read_results(out)["status"] == "done"
 
 
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_when_the_time_is_none_then_one_line_says_so(tiny, tmp_path, timeout):
+    with pytest.raises(xk.InputError, match=r"timeout=.*: expected seconds, more than 0"):
+        run(tiny, tmp_path / "out", timeout=timeout)
+    assert not (tmp_path / "out").exists()
+
+
 def under_a_file(out):
     out.parent.write_text("a file")
 

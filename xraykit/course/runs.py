@@ -3,6 +3,7 @@
 import ast
 import json
 import logging
+import math
 import os
 import re
 import time
@@ -77,7 +78,7 @@ def run(
     RunFailedError
         If a cell fails, time runs out, the kernel dies, or the disk is full.
     """
-    if not timeout > 0:
+    if not 0 < timeout < math.inf:
         raise InputError(f"timeout={timeout!r}: expected seconds, more than 0")
     source, out = find_notebook(notebook), Path(out)
     content = read_notebook(source, kernel)
