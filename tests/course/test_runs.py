@@ -166,6 +166,7 @@ def test_when_a_graded_cell_was_emptied_then_it_is_named_and_not_the_one_that_ne
         run(notebook, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_when_many_cells_are_short_then_the_time_is_still_that_of_the_whole_run(tmp_path):
     naps = [(f"nap{number}", "import time; time.sleep(0.7)") for number in range(9)]
     with pytest.raises(RunFailedError, match=r"cell nap[1-4]: out of time, 3 s"):

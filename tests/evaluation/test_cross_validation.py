@@ -5,6 +5,7 @@ import pytest
 import xraykit as xk
 
 
+@pytest.mark.slow
 def test_when_cross_validated_then_each_picture_is_predicted_once_without_its_patient(
     multiclass, capsys
 ):

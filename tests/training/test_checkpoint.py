@@ -93,6 +93,7 @@ def test_when_it_was_done_before_then_nothing_is_trained_again(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_when_the_file_is_damaged_or_anothers_then_it_trains_from_the_start(
     train, binary, tmp_path, monkeypatch, capsys
 ):

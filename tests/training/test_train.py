@@ -78,6 +78,7 @@ def test_when_seed_is_the_same_then_two_runs_give_equal_scores(multiclass):
     assert predictions.equals(predictions_again)
 
 
+@pytest.mark.slow
 def test_when_trained_again_from_the_same_weights_then_nothing_else_matters(binary, small_cnn):
     start = small_cnn.get_weights()
     first = xk.train(small_cnn, binary, **QUICK, seed=3)
@@ -126,6 +127,7 @@ def test_when_validation_stops_getting_better_then_training_stops(binary):
     assert history["val_loss"].idxmin() == len(history) - 2
 
 
+@pytest.mark.slow
 def test_when_rate_follows_a_schedule_then_it_is_used(binary):
     frozen = keras.optimizers.schedules.PiecewiseConstantDecay([0], [1e-3, 0.0])
     model = build(binary)

@@ -64,6 +64,7 @@ def test_when_phantoms_are_loaded_then_a_banner_says_so(drawn, multiclass):
     assert not multiclass.phantoms
 
 
+@pytest.mark.slow
 def test_when_seed_is_the_same_then_so_are_the_bytes(tmp_path):
     for name, seed in (("first", 5), ("again", 5), ("other", 6)):
         xk.draw_phantoms(tmp_path / name, **FEW, shortcut=0.3, seed=seed)
@@ -256,6 +257,7 @@ def test_when_there_are_no_pictures_then_phantoms_are_drawn_once(small_standby, 
     assert "Drawing them" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_when_two_start_at_once_then_the_second_takes_what_the_first_drew(
     small_standby, monkeypatch
 ):
