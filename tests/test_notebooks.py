@@ -83,6 +83,15 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
     if path.stem.startswith("task2"):  # the same network twice is still two rows
         text = shown(tmp_path / "out.ipynb")
         assert "1: SmallCNN (1.0)" in text and "2: SmallCNN (1.0)" in text
+    papermill.execute_notebook(
+        path,
+        tmp_path / "again.ipynb",
+        short(path, drawn_challenge) | {"save_to": str(tmp_path / "again"), "phantom_pictures": 0},
+        progress_bar=False,
+        kernel_name="python3",
+    )
+    for file in ("history.csv", "predictions.csv"):  # from new weights too: all is seeded
+        assert (tmp_path / "saved" / file).read_text() == (tmp_path / "again" / file).read_text()
     saved = sorted(file.name for file in (tmp_path / "saved").iterdir())
     assert saved == ["history.csv", "model.keras", "predictions.csv", "results.json"]
 
