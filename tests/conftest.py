@@ -40,6 +40,14 @@ def draw_challenge(root, train=24, test=4):
     return root
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Features are kept where no other session looks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XRAYKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def challenge(tmp_path):
     """A tiny challenge of 24 training and 4 test pictures a class, to be damaged at will."""

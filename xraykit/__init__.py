@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "errors": ["InputError"],
         "quiet": ["keras"],
+        "data.augmentation": ["Augmentation"],
         "data.images": ["ImageSet"],
         "data.tasks": ["Task", "load_task"],
         "data.phantoms.dataset": ["draw_phantoms"],

@@ -141,6 +141,21 @@ def doctor() -> None:
 
 
 @cli.command()
+@click.option("--clear", is_flag=True, help="Remove them all.")
+def cache(clear: bool) -> None:
+    """Show the features that trainings have kept, the longest unused first."""
+    from .training.bank_files import cache_folder, cached, clear_cache
+
+    table = cached()
+    if clear:
+        clear_cache()
+    elif len(table):
+        click.echo(table.drop(columns="path").to_string(index=False, float_format="{:.1f}".format))
+    done = "removed from" if clear else "in"
+    click.echo(f"{len(table)} files, {table['MB'].sum() / 1000:.2f} GB, {done} {cache_folder()}")
+
+
+@cli.command()
 @click.option(
     "--to", type=click.Path(path_type=Path), default=Path("reports"), help="By default reports/."
 )

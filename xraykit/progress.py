@@ -13,12 +13,18 @@ def person_watches() -> bool:
     return sys.stdout.isatty() or "JPY_SESSION_NAME" in os.environ
 
 
-def in_threads(work: Callable, items: Sequence, doing: str) -> list:
-    """Return what `work` gives for each item, in order, with a bar that says what it is `doing`.
+_threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # begins with the first work
+
+
+def in_threads(work: Callable, *items: Sequence, doing: str | None = None) -> list:
+    """Return what `work` gives for the items, in order, with a bar if there is a word for it.
 
     For work on pictures, in which Pillow and NumPy let go of Python's lock.
     """
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        done = pool.map(work, items)
-        hidden = not person_watches()
-        return list(tqdm(done, doing, len(items), disable=hidden, leave=False, file=sys.stdout))
+    done = _threads.map(work, *items)
+    hidden = doing is None or not person_watches()
+    bar = tqdm(done, doing, len(items[0]), disable=hidden, leave=False, file=sys.stdout)
+    try:
+        return list(bar)
+    finally:
+        done.close()  # after an error nothing of it goes on

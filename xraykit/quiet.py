@@ -31,4 +31,4 @@ with _no_standard_error():
     tf.get_logger().setLevel("ERROR")  # its advice on retracing is not for our readers
     tf.config.list_physical_devices()  # looks for a GPU, and complains here rather than later
 
-__all__ = ["keras"]
+__all__ = ["keras", "tf"]

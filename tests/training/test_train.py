@@ -5,24 +5,13 @@ import pytest
 
 import xraykit as xk
 from xraykit import keras
+from xraykit.training.batches import Batches, Views
 
 QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3}
 
 
 def build(task, name="SmallCNN", **options):
     return xk.build_classifier(name, task.class_names, image_size=32, **options)
-
-
-class Recorder(keras.layers.Layer):
-    """An augmentation that changes nothing and remembers what it was given."""
-
-    def __init__(self):
-        super().__init__()
-        self.batches = []
-
-    def call(self, pixels, training=False):
-        self.batches.append(np.asarray(pixels)[:, 0, 0, 0].astype(int).tolist())
-        return pixels
 
 
 @pytest.fixture
@@ -34,9 +23,12 @@ def numbered(binary):
 
 
 def seen(task, seed):
-    recorder = Recorder()
-    xk.train(build(task), task, **QUICK, augmentation=recorder, seed=seed)
-    return recorder.batches[2:]  # Keras looks at two batches before it begins
+    batches = Batches(views := Views(task.train), views.pixels, QUICK["batch_size"], seed)
+    epochs = []
+    for _ in range(QUICK["epochs"]):
+        epochs += [batches[i][0][:, 0, 0, 0].tolist() for i in range(len(batches))]
+        batches.on_epoch_end()
+    return epochs
 
 
 def test_when_trained_then_every_picture_is_seen_once_an_epoch(numbered):
@@ -56,12 +48,10 @@ def test_when_seed_or_epoch_changes_then_so_does_the_order(numbered):
 
 
 def test_when_augmented_then_validation_pictures_are_not(binary):
-    def darken(pixels, training=False):
-        return pixels * 0
-
     model, plain = build(binary), build(binary)
     untouched = xk.train(plain, binary, epochs=1, learning_rate=1e-9)
-    augmented = xk.train(model, binary, epochs=1, learning_rate=1e-9, augmentation=darken)
+    handout = xk.Augmentation.handout()
+    augmented = xk.train(model, binary, epochs=1, learning_rate=1e-9, augmentation=handout)
     assert augmented.loc[1, "loss"] != pytest.approx(untouched.loc[1, "loss"], rel=1e-3)
     as_it_is = xk.score(xk.predict(model, binary.validation)).loss
     assert augmented.loc[1, "val_loss"] == pytest.approx(as_it_is, rel=1e-4)
@@ -175,6 +165,10 @@ def test_when_resnet_is_fine_tuned_then_statistics_change_only_if_asked(binary, 
         ({"early_stopping": 0}, "early_stopping=0"),
         ({"optimizer": "adm"}, "Did you mean 'adam'"),
         ({"keep": "first"}, "Unknown keep 'first'"),
+        ({"views": -1}, "views=-1: expected a whole number, 0 or more"),
+        ({"precision": "float16"}, "Unknown precision 'float16'.*mixed_bfloat16"),
+        ({"bank_dtype": "int8"}, "Unknown bank_dtype 'int8'"),
+        ({"augmentation": "handout"}, "augmentation='handout': expected an xk.Augmentation"),
     ],
 )
 def test_when_argument_is_bad_then_one_line_says_so(binary, small_cnn, arguments, message):

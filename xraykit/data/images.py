@@ -5,11 +5,15 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import InputError
+from ..progress import in_threads
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_PIXELS = 89_000_000  # where Pillow starts to warn; the largest picture of the challenge has 14
@@ -25,7 +29,7 @@ class ImageSet:
 
     Attributes
     ----------
-    pixels : ndarray of uint8, shape (n, height, width, 3)
+    pixels : ndarray of uint8, shape (n, height, width, 3), or FilePixels of that shape
         Raw RGB, 0 to 255. Scaling is the model's work.
     labels : ndarray of int, shape (n,)
         Positions in `class_names`.
@@ -36,7 +40,7 @@ class ImageSet:
     class_names : tuple of str
     """
 
-    pixels: np.ndarray
+    pixels: "np.ndarray | FilePixels"
     labels: np.ndarray
     paths: tuple[str, ...]
     patients: tuple[str, ...]
@@ -45,11 +49,16 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of each picture's pixels, which tells it from all others."""
+        return getattr(self.pixels, "digests", None) or tuple(map(digest_of, self.pixels))
+
     def subset(self, rows: Sequence[int] | np.ndarray) -> "ImageSet":
         """Return the pictures at `rows`, in that order."""
         return dataclasses.replace(
             self,
-            pixels=self.pixels[rows],
+            pixels=self.pixels.take(rows, axis=0),
             labels=self.labels[rows],
             paths=tuple(self.paths[row] for row in rows),
             patients=tuple(self.patients[row] for row in rows),
@@ -57,9 +66,11 @@ class ImageSet:
 
     def join(self, other: "ImageSet") -> "ImageSet":
         """Return these pictures followed by those of `other`."""
+        pixels = (self.pixels, other.pixels)
+        on_file = all(isinstance(each, FilePixels) for each in pixels)
         return dataclasses.replace(
             self,
-            pixels=np.concatenate([self.pixels, other.pixels]),
+            pixels=FilePixels.join(*pixels) if on_file else np.concatenate(pixels),
             labels=np.concatenate([self.labels, other.labels]),
             paths=self.paths + other.paths,
             patients=self.patients + other.patients,
@@ -69,6 +80,75 @@ class ImageSet:
         """Return the number of pictures of each class."""
         found = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, found.tolist(), strict=True))
+
+
+class FilePixels:
+    """Pictures that stay in their files and are decoded when asked for, to be read like an array.
+
+    For sets that are larger than memory: what is indexed is decoded, in threads, and not kept.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    digests : sequence of str
+        SHA-256 of each one's pixels.
+    image_size : int
+
+    Raises
+    ------
+    InputError
+        When a picture is asked for whose file has changed.
+    """
+
+    dtype, ndim = np.dtype(np.uint8), 4
+
+    def __init__(self, files: Sequence[Path], digests: Sequence[str], image_size: int) -> None:
+        self.files, self.digests, self.image_size = tuple(files), tuple(digests), image_size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pictures, height, width, 3."""
+        return len(self.files), self.image_size, self.image_size, 3
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: object) -> np.ndarray:
+        rows, *rest = index if isinstance(index, tuple) else (index,)
+        if isinstance(rows, int | np.integer):
+            return self._decode(rows)[tuple(rest)]
+        wanted = np.arange(len(self))[rows]
+        parts = in_threads(lambda row: self._decode(row)[tuple(rest)], wanted)
+        return np.stack(parts) if parts else np.empty((0, *self.shape[1:]), np.uint8)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "FilePixels":
+        """Return those pictures, still in their files."""
+        files, digests = ([each[row] for row in rows] for each in (self.files, self.digests))
+        return FilePixels(files, digests, self.image_size)
+
+    def join(self, other: "FilePixels") -> "FilePixels":
+        """Return these pictures followed by those of `other`."""
+        return FilePixels(self.files + other.files, self.digests + other.digests, self.image_size)
+
+    def _decode(self, row: int) -> np.ndarray:
+        path = self.files[row]
+        try:
+            picture, _ = read_picture(path, self.image_size)
+        except UnusableError as error:
+            raise InputError(
+                f"{path} can't be used any more: {error}. Load the task anew"
+            ) from error
+        if digest_of(picture) != self.digests[row]:
+            raise InputError(f"{path} has changed since it was read: load the task anew")
+        return picture
+
+
+def digest_of(picture: np.ndarray) -> str:
+    """Return the SHA-256 of one picture's pixels."""
+    return sha256(np.ascontiguousarray(picture)).hexdigest()
 
 
 class UnusableError(Exception):

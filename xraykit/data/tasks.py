@@ -8,12 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..errors import InputError, check_whole_number, unknown
 from ..progress import in_threads
 from .challenge import LAYOUT, SPLITS, find_challenge, patient_of
-from .images import ImageSet, UnusableError, list_files, read_picture
+from .images import (
+    FilePixels,
+    ImageSet,
+    UnusableError,
+    digest_of,
+    list_files,
+    read_picture,
+)
 from .phantoms.dataset import PHANTOMS, standby_phantoms
 
 LOST_SHARE, LOST_PICTURES = 0.05, 2  # more than both lost from a class is an error
@@ -84,6 +92,7 @@ def load_task(
     validation_fraction: float = 0.2,
     seed: int = 42,
     allow_leak: bool = False,
+    in_memory: bool | None = None,
 ) -> Task:
     """Read a task's pictures, check them, and print what was found.
 
@@ -107,6 +116,10 @@ def load_task(
     seed : int
     allow_leak : bool
         Keep training pictures of patients who are in test too. For showing what that does.
+    in_memory : bool, optional
+        Whether the decoded pictures are kept, or decoded anew whenever they are needed
+        (`FilePixels`). By default they are kept where they take less than a quarter of the memory
+        that is free.
 
     Raises
     ------
@@ -126,7 +139,7 @@ def load_task(
     phantoms = (root / PHANTOMS).is_file()
     if phantoms:
         notes.insert(0, _banner(root))
-    images, skipped = _read(folders, root, image_size, LAYOUT[name][1])
+    images, skipped = _read(folders, root, image_size, LAYOUT[name][1], in_memory)
     train, test = images["train"], images["test"]
 
     crossing = sorted(set(train.patients) & set(test.patients))
@@ -209,7 +222,11 @@ def _subfolders(folder: Path) -> set[str]:
 
 
 def _read(
-    folders: dict[tuple[str, str], Path], root: Path, image_size: int, classes: tuple[str, ...]
+    folders: dict[tuple[str, str], Path],
+    root: Path,
+    image_size: int,
+    classes: tuple[str, ...],
+    in_memory: bool | None,
 ) -> tuple[dict[str, ImageSet], pd.DataFrame]:
     files = [(*where, path) for where, folder in folders.items() for path in list_files(folder)]
     held = Counter(where[:2] for where in files)
@@ -217,13 +234,17 @@ def _read(
         if not held[where]:
             raise InputError(f"{folder} is empty: expected the pictures of class {where[1]}")
 
-    def attempt(path: Path) -> tuple[np.ndarray, str] | UnusableError:
+    if in_memory is None:
+        in_memory = 3 * image_size**2 * len(files) < psutil.virtual_memory().available / 4
+
+    def attempt(path: Path) -> tuple[np.ndarray | str, str] | UnusableError:
         try:
-            return read_picture(path, image_size)
+            pixels, digest = read_picture(path, image_size)
+            return pixels if in_memory else digest_of(pixels), digest
         except UnusableError as error:
             return error
 
-    results = in_threads(attempt, [path for *_, path in files], "reading")
+    results = in_threads(attempt, [path for *_, path in files], doing="reading")
     skipped, lost, twins = [], defaultdict(list), {}
     rows: dict[str, list[tuple]] = {split: [] for split in SPLITS}
     for (split, label, path), result in zip(files, results, strict=True):
@@ -238,9 +259,8 @@ def _read(
                 raise InputError(
                     f"{twin} and {relative} are the same picture under two classes: remove one"
                 )
-            rows[split].append(
-                (pixels, classes.index(label), relative, patient_of(relative, digest))
-            )
+            patient = patient_of(relative, digest)
+            rows[split].append((pixels, path, classes.index(label), relative, patient))
     for where, bad in lost.items():
         allowed = max(LOST_PICTURES, LOST_SHARE * held[where])
         if len(bad) > allowed or len(bad) == held[where]:
@@ -249,12 +269,11 @@ def _read(
                 f"({bad[0]} is the first). Expected at most {LOST_PICTURES} or {LOST_SHARE:.0%}; "
                 "copy the pictures again"
             )
-    images = {
-        split: ImageSet(np.stack(pixels), np.array(labels), paths, patients, classes)
-        for split, (pixels, labels, paths, patients) in (
-            (split, zip(*found, strict=True)) for split, found in rows.items()
-        )
-    }
+    images = {}
+    for split, found in rows.items():
+        pixels, kept, labels, paths, patients = zip(*found, strict=True)
+        shown = np.stack(pixels) if in_memory else FilePixels(kept, pixels, image_size)
+        images[split] = ImageSet(shown, np.array(labels), paths, patients, classes)
     return images, pd.DataFrame(skipped, columns=["path", "reason"])
 
 

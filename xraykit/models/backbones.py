@@ -20,6 +20,7 @@ PREPROCESSING = {
     "EfficientNetB0": "efficientnet",
     "SmallCNN": "tf",
 }
+BATCH_NORM = ("frozen", "recalibrate", "train")
 WITH_ALPHA = ("MobileNet", "MobileNetV2", "SmallCNN")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -54,9 +55,10 @@ def backbone(
     trainable_from : str, optional
         The first layer to fine-tune; it and all after it in `model.layers` train, such as
         "block5_conv3".
-    batch_norm : {"frozen", "train"}
-        Whether BatchNorm layers keep their ImageNet statistics, wherever they stand, or all of
-        them train. SmallCNN's train with the rest of it.
+    batch_norm : {"frozen", "recalibrate", "train"}
+        Whether BatchNorm layers keep their ImageNet statistics, wherever they stand; are frozen
+        as well, once `train` has estimated the statistics anew on the training pictures; or all
+        of them train. SmallCNN's train with the rest of it.
     image_size : int
         Height and width of the pictures in pixels.
 
@@ -80,8 +82,8 @@ def backbone(
     """
     if name not in PREPROCESSING:
         raise unknown("backbone", name, PREPROCESSING)
-    if batch_norm not in ("frozen", "train"):
-        raise unknown("batch_norm", batch_norm, ("frozen", "train"))
+    if batch_norm not in BATCH_NORM:
+        raise unknown("batch_norm", batch_norm, BATCH_NORM)
     if alpha != 1 and name not in WITH_ALPHA:
         raise InputError(
             f"alpha={alpha}: only {' and '.join(WITH_ALPHA)} come in widths; {name} takes alpha=1"
@@ -180,5 +182,11 @@ def _set_trainable(
             # Freezing the layer itself: calling it with training=False does not hold once the
             # model is trainable.
             layer.trainable = batch_norm == "train"
+            layer.recalibrate = batch_norm == "recalibrate"
         else:
             layer.trainable = trains
+
+
+def to_recalibrate(network: keras.Model) -> list[keras.Layer]:
+    """Return the BatchNorm layers whose statistics are still to be estimated anew."""
+    return [layer for layer in network.layers if getattr(layer, "recalibrate", False)]

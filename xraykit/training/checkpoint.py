@@ -20,15 +20,14 @@ from . import CHECKPOINT_FOLDER
 class Checkpoint(keras.callbacks.Callback):
     """Write a training's state to one file after each epoch, and take it up again from there.
 
-    Beside weights and optimizer that is the state of dropout and augmentation, the history, and
-    what early stopping remembers, so that a training taken up goes on as if nothing had happened.
+    Beside weights and optimizer that is the state of dropout, the history, and what early stopping
+    remembers, so that a training taken up goes on as if nothing had happened.
     (Keras' `BackupAndRestore` leaves out history and random states, and its files can be torn.)
 
     Parameters
     ----------
     path : Path
         Replaced as a whole after each epoch; a damaged file counts as none.
-    augmentation : Keras layer, optional
     stopping : EarlyStopping, optional
         Must come before this one among the callbacks.
 
@@ -42,14 +41,9 @@ class Checkpoint(keras.callbacks.Callback):
         Whether training ended before its last epoch on purpose.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        augmentation: keras.Layer | None = None,
-        stopping: keras.callbacks.EarlyStopping | None = None,
-    ) -> None:
+    def __init__(self, path: Path, stopping: keras.callbacks.EarlyStopping | None = None) -> None:
         super().__init__()
-        self.path, self.augmentation, self.stopping = path, augmentation, stopping
+        self.path, self.stopping = path, stopping
         self.state = _read(path)
         said = json.loads(str(self.state.get("said", "{}")))
         self.epochs: list[dict[str, float]] = said.get("epochs", [])
@@ -58,7 +52,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.remembered: dict[str, float] = said.get("stopping", {})
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Put back what was kept: only now, since Keras has drawn from the augmentation by now."""
+        """Put back what was kept."""
         self.begun = time.perf_counter() - self.seconds
         if not self.epochs:
             return
@@ -90,12 +84,10 @@ class Checkpoint(keras.callbacks.Callback):
             for variable in layer.variables
             if layer.trainable or all(variable is not weight for weight in layer.weights)
         ]
-        return own + self.model.optimizer.variables + getattr(self.augmentation, "variables", [])
+        return own + self.model.optimizer.variables
 
 
-def checkpoint_path(
-    model: keras.Model, task: Task, augmentation: keras.Layer | None, **arguments: object
-) -> Path | None:
+def checkpoint_path(model: keras.Model, task: Task, **arguments: object) -> Path | None:
     """Return the file for this very training, or None where none are kept.
 
     Its name is a digest of all that determines the training: the network with its weights, the
@@ -103,17 +95,15 @@ def checkpoint_path(
     not Keras' own are code that can change without a trace, so theirs is not kept.
     """
     folder = os.environ.get(CHECKPOINT_FOLDER)
-    if not folder or not isinstance(augmentation, keras.Layer | None):
+    if not folder:
         return None
-    arguments |= {"augmentation": augmentation}
     facts = model.to_json() + json.dumps(arguments, default=keras.saving.serialize_keras_object)
     if not all(module.startswith("keras") for module in re.findall(r'"module": "(.*?)"', facts)):
         return None
+    for part in (task.train, task.validation):
+        facts += f"{part.digests} {part.labels.tolist()}"
     digest = sha256(facts.encode())
-    parts = (task.train, task.validation)
-    pictures = [array for part in parts for array in (part.pixels, part.labels)]
-    drawn = [np.asarray(each) for each in getattr(augmentation, "variables", [])]
-    for array in [*model.get_weights(), *pictures, *drawn]:
+    for array in model.get_weights():
         digest.update(np.ascontiguousarray(array))
     return Path(folder, f"{digest.hexdigest()[:32]}.npz")
 

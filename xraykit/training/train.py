@@ -9,14 +9,20 @@ import pandas as pd
 from tqdm.keras import TqdmCallback
 from tqdm.std import tqdm
 
+from ..data.augmentation import Augmentation
 from ..data.images import ImageSet
 from ..data.tasks import Task
 from ..errors import InputError, check_whole_number, unknown
 from ..progress import person_watches
 from ..quiet import keras
+from .bank_files import BankError
+from .batch_norm import recalibrate
+from .batches import Batches, Views
 from .checkpoint import Checkpoint, checkpoint_path
-
-OPTIMIZERS = ("adam", "sgd", "rmsprop")
+from .cut import CutError, cut
+from .feature_bank import FeatureBank
+from .optimizers import OPTIMIZERS, build_optimizer
+from .precision import PRECISIONS, computing_in
 
 
 def train(
@@ -26,7 +32,11 @@ def train(
     batch_size: int = 10,
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
     optimizer: str = "adam",
-    augmentation: keras.Layer | None = None,
+    augmentation: Augmentation | None = None,
+    views: int = 8,
+    exact: bool = False,
+    precision: str = "float32",
+    bank_dtype: str = "float16",
     early_stopping: int | None = None,
     keep: str = "last",
     seed: int = 42,
@@ -36,6 +46,12 @@ def train(
     Every picture is seen once an epoch, the last and smaller batch included, in an order drawn
     from (seed, epoch). Validation pictures are never augmented or shuffled. The loss is binary or
     categorical cross-entropy, by the model's output; accuracy counts whole pictures.
+
+    Where all layers up to some point are frozen, their output for each picture, and each of its
+    `views`, is computed once and kept on disk in the feature bank (README), also for the next
+    training; only the rest of the network is trained from there, through `keras.Model.fit`. The
+    model then has the trained weights as if the whole of it had been trained. What is printed says
+    which way it took, and why, if it was the exact one.
 
     Under `xraykit run` the state is kept after each epoch, and a run that was interrupted, started
     again, goes on from there. (Where `XRAYKIT_CHECKPOINT_DIR` names a folder. A training whose new
@@ -52,16 +68,27 @@ def train(
         A schedule counts steps: `ceil(len(task.train) / batch_size)` of them make an epoch.
     optimizer : {"adam", "sgd", "rmsprop"}
         With Keras' defaults for everything but the learning rate.
-    augmentation : Keras layer, optional
-        Called on each training batch of raw pixels, such as `keras.layers.RandomRotation(0.03,
-        fill_mode="reflect", seed=1)`.
+    augmentation : Augmentation, optional
+        Each epoch shows each training picture under one of its views, drawn from (seed, epoch).
+    views : int
+        How many views a picture has, where there is an augmentation; 0 leaves the pictures as
+        they are.
+    exact : bool
+        Train the whole network, without the feature bank, on new views in each epoch: several
+        times slower.
+    precision : {"float32", "mixed_bfloat16"}
+        Mixed is faster on processors that have bfloat16, for networks of whole convolutions such
+        as VGG16, slower for MobileNets; and less exact: about 3 digits.
+    bank_dtype : {"float16", "float32"}
+        What features are kept as; float32 takes twice the room. Where a feature is beyond
+        float16's range they are kept as float32 in any case.
     early_stopping : int, optional
         End after that many epochs without a lower validation loss.
     keep : {"last", "best"}
         Which weights the model is left with; the best epoch has the lowest validation loss.
     seed : int
-        Of the shuffling and of dropout. Two runs from the same weights on one machine agree to
-        the last bit; a random `augmentation` has its own seed and goes on from its last state.
+        Of the shuffling, dropout and augmentation. Two runs from the same weights on one machine
+        agree to the last bit, if they go the same way.
 
     Returns
     -------
@@ -78,10 +105,17 @@ def train(
     check_whole_number("seed", seed, least=0)
     if early_stopping is not None:
         check_whole_number("early_stopping", early_stopping, least=1)
-    if optimizer not in OPTIMIZERS:
-        raise unknown("optimizer", optimizer, OPTIMIZERS)
-    if keep not in ("last", "best"):
-        raise unknown("keep", keep, ("last", "best"))
+    check_whole_number("views", views, least=0)
+    for name, given, known in (
+        ("optimizer", optimizer, OPTIMIZERS),
+        ("keep", keep, ("last", "best")),
+        ("precision", precision, PRECISIONS),
+        ("bank_dtype", bank_dtype, ("float16", "float32")),
+    ):
+        if given not in known:
+            raise unknown(name, given, known)
+    if not isinstance(augmentation, Augmentation | None):
+        raise InputError(f"augmentation={augmentation!r}: expected an xk.Augmentation")
     scheduled = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
     if not scheduled and not (isinstance(learning_rate, Real) and 0 < learning_rate < np.inf):
         raise InputError(f"learning_rate={learning_rate!r}: expected a number above 0")
@@ -91,12 +125,12 @@ def train(
             layer.seed_generator.state.assign([seed, 0])
     if model.compiled and model.optimizer.iterations > 0:
         print("This model was trained before and goes on from there; build it anew to start over.")
-    config = {"class_name": optimizer, "config": {"learning_rate": learning_rate}}
-    model.compile(
-        optimizer=keras.optimizers.get(config),
-        loss="binary_crossentropy" if _is_sigmoid(model) else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    recalibrate(model, task.train)
+    compiling = {
+        "optimizer": build_optimizer(optimizer, learning_rate),
+        "loss": "binary_crossentropy" if _is_sigmoid(model) else "sparse_categorical_crossentropy",
+        "metrics": ["accuracy"],
+    }
     stopping = None
     if early_stopping or keep == "best":
         stopping = keras.callbacks.EarlyStopping(
@@ -109,28 +143,47 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer=optimizer,
-        augmentation=augmentation,
+        augmentation=repr(augmentation),
+        views=views,
+        exact=exact,
+        precision=precision,
+        bank_dtype=bank_dtype,
         early_stopping=early_stopping,
         keep=keep,
         seed=seed,
     )
-    checkpoint = Checkpoint(path, augmentation, stopping) if path else None
+    checkpoint = Checkpoint(path, stopping) if path else None
     before = checkpoint.epochs.copy() if checkpoint else []
     if before:
         print(f"This training was begun before: going on after epoch {len(before)}.")
-    model.optimizer.build(model.trainable_variables)
+    augmented = augmentation is not None and views > 0
+    count = None if exact and augmented else views if augmented else 1
+    shown = Views(task.train, augmentation if augmented else None, count, seed)
+    watched = Views(task.validation)
     callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
     start = time.perf_counter()
-    fitted = model.fit(
-        _Batches(task.train, batch_size, seed, augmentation, epoch=len(before)),
-        validation_data=(task.validation.pixels, _targets(task.validation)),
-        validation_batch_size=32,
-        initial_epoch=len(before),
-        epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
-        callbacks=[each for each in callbacks if each],
-        shuffle=False,  # Keras would shuffle the batches once more, from no seed of ours
-        verbose=0,
-    )
+    with computing_in(precision, model):
+        trained, taken, looked_at = model, shown.pixels, watched.pixels
+        try:
+            if exact:
+                raise CutError("exact=True")
+            prefix, tail = cut(model)
+            bank = FeatureBank(prefix, precision, bank_dtype)
+            trained, taken, looked_at = tail, bank.features(shown), bank.features(watched)
+        except (CutError, BankError) as error:
+            print(f"The exact way, the whole network in every step: {error}.", flush=True)
+        trained.compile(**compiling)
+        compiling["optimizer"].build(trained.trainable_variables)
+        fitted = trained.fit(
+            Batches(shown, taken, batch_size, seed, epoch=len(before)),
+            validation_data=Batches(watched, looked_at, batch_size=32),
+            initial_epoch=len(before),
+            epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
+            callbacks=[each for each in callbacks if each],
+            shuffle=False,  # Keras would shuffle the batches once more, from no seed of ours
+            verbose=0,
+        )
+    model.compile(**compiling)  # whatever was compiled for another precision is not used again
     seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
     history = pd.concat([pd.DataFrame(before), pd.DataFrame(fitted.history)])
     history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
@@ -171,41 +224,6 @@ def check_fits(model: keras.Model, images: ImageSet) -> None:
 
 def _is_sigmoid(model: keras.Model) -> bool:
     return model.output_shape[-1] == 1
-
-
-def _targets(images: ImageSet) -> np.ndarray:
-    return images.labels[:, None].astype("float32")
-
-
-class _Batches(keras.utils.PyDataset):
-    """Training batches in an order drawn from (seed, epoch), none left out."""
-
-    def __init__(
-        self,
-        images: ImageSet,
-        batch_size: int,
-        seed: int,
-        augmentation: keras.Layer | None,
-        epoch: int,
-    ) -> None:
-        super().__init__()
-        self.pixels, self.targets = images.pixels, _targets(images)
-        self.batch_size, self.seed, self.augmentation = batch_size, seed, augmentation
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.pixels) // self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.pixels))
-        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        pixels = self.pixels[rows]
-        if self.augmentation is not None:
-            pixels = np.asarray(self.augmentation(pixels.astype("float32"), training=True))
-        return pixels, self.targets[rows]
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
 
 
 def _progress(epochs: int) -> keras.callbacks.Callback:

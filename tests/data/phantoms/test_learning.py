@@ -32,14 +32,11 @@ def sets(tmp_path_factory):
 def train_small_cnn(task, epochs, seed=1):
     model = xk.build_classifier("SmallCNN", task.class_names, image_size=128, seed=seed)
     steps = epochs * -(-len(task.train) // 10)
-    augmentation = keras.Sequential(
-        [
-            keras.layers.RandomFlip("horizontal", seed=seed),
-            keras.layers.RandomTranslation(0.06, 0.06, fill_mode="nearest", seed=seed),
-        ]
+    moved = xk.Augmentation(
+        rotation=0, shift=0.06, zoom=0, brightness=0, contrast=0, horizontal_flip=True
     )
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    xk.train(model, task, epochs, learning_rate=rate, augmentation=augmentation, seed=seed)
+    xk.train(model, task, epochs, learning_rate=rate, augmentation=moved, exact=True, seed=seed)
     return model
 
 

@@ -165,7 +165,7 @@ def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.
         where = {"path": path.as_posix(), "class": place.name, "split": place.parent.name}
         return {**where, "patient": patient_of(where["path"], digest), "sha256": digest, **facts}
 
-    return pd.DataFrame(in_threads(draw, range(len(places)), "drawing"))
+    return pd.DataFrame(in_threads(draw, range(len(places)), doing="drawing"))
 
 
 def draw_picture(

@@ -1,0 +1,146 @@
+"""Augmentation: the same picture a little turned, moved, scaled, brighter, as a new one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from numbers import Real
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError, unknown
+from ..progress import in_threads
+
+RESAMPLING = Image.Resampling.BILINEAR
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One affine warp and one step of intensity a picture, drawn at random within these limits.
+
+    Turning, moving, scaling, shearing and flipping are composed first, so that a picture is
+    interpolated once. What is drawn hangs on the seed, the number of the view and the picture
+    alone: view 3 of a picture is the same in every batch, subset and session.
+
+    Attributes
+    ----------
+    rotation, shear : float
+        Degrees, either way.
+    shift : float
+        Of the picture's side, either way, down and across.
+    zoom : float
+        Of the picture's size, larger or smaller, down and across on their own.
+    brightness : float
+        Grey levels of 255, added or taken.
+    contrast : float
+        Share by which the distance from mid-grey grows or shrinks.
+    horizontal_flip, vertical_flip : bool
+        In half of the views. Off: the heart is on one side, and heads are up.
+    fill : {"reflect", "black"}
+        What comes in from outside the picture.
+
+    Raises
+    ------
+    InputError
+        If a limit is negative or no number.
+
+    Examples
+    --------
+    >>> pixels = np.full((1, 8, 8, 3), 100, np.uint8)
+    >>> turned = Augmentation(rotation=45, brightness=0, contrast=0).views(pixels, ["a"], 1, [0])
+    >>> bool((turned == pixels).all())  # the border is reflected, so no black corners
+    True
+    """
+
+    rotation: float = 5.0
+    shift: float = 0.03
+    zoom: float = 0.05
+    shear: float = 0.0
+    brightness: float = 10.0
+    contrast: float = 0.1
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    fill: str = "reflect"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is float and (
+                isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf
+            ):
+                raise InputError(f"{field.name}={value!r}: expected a number, 0 or more")
+        if self.zoom >= 1:
+            raise InputError(f"zoom={self.zoom!r}: expected a share below 1")
+        if self.fill not in ("reflect", "black"):
+            raise unknown("fill", self.fill, ("reflect", "black"))
+
+    @classmethod
+    def handout(cls) -> "Augmentation":
+        """Return the limits of the class challenge of 2020: upside down, and far turned."""
+        return cls(
+            rotation=50,
+            shift=0.2,
+            zoom=0.1,
+            shear=0.25,
+            brightness=20,
+            contrast=0,
+            horizontal_flip=True,
+            vertical_flip=True,
+            fill="black",
+        )
+
+    def views(
+        self, pixels: np.ndarray, digests: Sequence[str], seed: int, numbers: Sequence[int]
+    ) -> np.ndarray:
+        """Return one view of each picture.
+
+        Parameters
+        ----------
+        pixels : ndarray of uint8, shape (n, height, width, 3)
+        digests : sequence of str
+            What tells the pictures apart, as `ImageSet.digests`.
+        seed : int
+        numbers : sequence of int
+            Which view of each picture.
+
+        Returns
+        -------
+        ndarray of uint8, of the same shape
+        """
+        draws = [
+            [seed, number, *digest.encode()]
+            for digest, number in zip(digests, numbers, strict=True)
+        ]
+        return np.stack(in_threads(self._view, pixels, draws))
+
+    def _view(self, picture: np.ndarray, draw: list[int]) -> np.ndarray:
+        sample = np.random.default_rng(draw).uniform(-1, 1, 10)
+        height, width = picture.shape[:2]
+        warp = self._warp(sample, height, width)
+        corners = warp[:2] @ [[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]]
+        over = max(-corners.min(), *(corners.max(axis=1) - [width, height]), 0)
+        if self.fill == "reflect" and over:
+            margin = math.ceil(over) + 1
+            picture = np.pad(picture, [(margin, margin), (margin, margin), (0, 0)], "symmetric")
+            warp[:2, 2] += margin
+        coefficients = tuple(warp[:2].ravel())
+        warped = Image.fromarray(picture).transform(
+            (width, height), Image.Transform.AFFINE, coefficients, RESAMPLING
+        )
+        gain, offset = 1 + self.contrast * sample[8], self.brightness * sample[9]
+        levels = np.clip(np.round((np.arange(256) - 127.5) * gain + 127.5 + offset), 0, 255)
+        return levels.astype(np.uint8)[np.asarray(warped)]
+
+    def _warp(self, sample: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Return the 3 × 3 matrix from a place in the view to its place in the picture."""
+        angle = math.radians(self.rotation * sample[0])
+        slant = math.tan(math.radians(self.shear * sample[1]))
+        across, down = self.shift * sample[2:4] * [width, height]
+        wide, high = 1 + self.zoom * sample[4:6]
+        wide *= -1 if self.horizontal_flip and sample[6] < 0 else 1
+        high *= -1 if self.vertical_flip and sample[7] < 0 else 1
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn = np.array([[cos, -sin, across], [sin, cos, down], [0, 0, 1]])
+        scale = np.array([[wide, -slant * high, 0], [0, high, 0], [0, 0, 1]])
+        centre = np.array([[1, 0, width / 2], [0, 1, height / 2], [0, 0, 1]])
+        return centre @ turn @ scale @ np.linalg.inv(centre)

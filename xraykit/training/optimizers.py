@@ -1,0 +1,44 @@
+"""The optimizers that `train` knows by name."""
+
+from functools import partial
+
+from ..quiet import keras, tf
+
+OPTIMIZERS = ("adam", "sgd", "rmsprop")
+
+
+def build_optimizer(
+    name: str, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
+    """Return one of Keras' optimizers, with its defaults for all but the learning rate.
+
+    Adam is Keras' own, but each step is TensorFlow's fused kernel, one pass over the weights in
+    place of ten: on a Dense of 51 million weights half of a step's time. The formula is the same.
+    """
+    config = {"class_name": name, "config": {"learning_rate": learning_rate}}
+    optimizer = keras.optimizers.get(config)
+    if name == "adam":
+        optimizer.update_step = partial(_fused_adam_step, optimizer)
+    return optimizer
+
+
+def _fused_adam_step(
+    adam: keras.optimizers.Adam,
+    gradient: tf.Tensor,
+    variable: tf.Variable,
+    learning_rate: tf.Tensor,
+) -> None:
+    index = adam._get_variable_index(variable)
+    step = tf.cast(adam.iterations + 1, variable.dtype)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=adam._momentums[index].handle,
+        v=adam._velocities[index].handle,
+        beta1_power=tf.pow(adam.beta_1, step),
+        beta2_power=tf.pow(adam.beta_2, step),
+        lr=tf.cast(learning_rate, variable.dtype),
+        beta1=adam.beta_1,
+        beta2=adam.beta_2,
+        epsilon=adam.epsilon,
+        grad=tf.cast(gradient, variable.dtype),
+    )

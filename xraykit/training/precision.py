@@ -1,0 +1,24 @@
+"""The precision that a network computes in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..quiet import keras
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+@contextmanager
+def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
+    """Let all layers but the last compute in `precision`, and as before afterwards.
+
+    Weights stay float32, and so do the probabilities and the loss.
+    """
+    before = [(layer, layer.dtype_policy) for layer in model.layers[:-1]]
+    try:
+        for layer, _ in before if precision != "float32" else []:
+            layer.dtype_policy = precision
+        yield
+    finally:
+        for layer, policy in before:
+            layer.dtype_policy = policy
