@@ -80,6 +80,13 @@ def test_when_flips_are_asked_then_about_half_are_flipped(pictures):
     np.testing.assert_array_equal(flipped[~mirrored], many[~mirrored])
 
 
+def test_when_grey_then_the_view_is_that_of_any_of_its_channels(pictures):
+    coloured = pictures.copy()
+    grey = np.repeat(coloured[..., 1:2], 3, axis=-1)
+    one, other = (views(each, rotation=20, contrast=0.3) for each in (coloured, grey))
+    np.testing.assert_array_equal(other, np.repeat(one[..., 1:2], 3, axis=-1))
+
+
 def test_when_border_is_reflected_then_nothing_black_comes_in():
     grey = np.full((50, SIZE, SIZE, 3), 90, np.uint8)
     far = {"rotation": 50, "shift": 0.4, "zoom": 0.5, "shear": 20}

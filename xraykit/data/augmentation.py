@@ -11,7 +11,8 @@ from PIL import Image
 from ..errors import InputError, unknown
 from ..progress import in_threads
 
-RESAMPLING = Image.Resampling.BILINEAR
+# Bilinear would blur each view a little, which costs a frozen backbone three points of accuracy.
+RESAMPLING = Image.Resampling.BICUBIC
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,20 @@ class Augmentation:
         warp = self._warp(sample, height, width)
         corners = warp[:2] @ [[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]]
         over = max(-corners.min(), *(corners.max(axis=1) - [width, height]), 0)
+        grey = (picture == picture[..., :1]).all()
+        layers = picture[..., :1] if grey else picture  # most radiographs: a third of the work
         if self.fill == "reflect" and over:
-            margin = math.ceil(over) + 1
-            picture = np.pad(picture, [(margin, margin), (margin, margin), (0, 0)], "symmetric")
+            margin = math.ceil(over) + 2  # as far as the interpolation reaches
+            layers = np.pad(layers, [(margin, margin), (margin, margin), (0, 0)], "symmetric")
             warp[:2, 2] += margin
         coefficients = tuple(warp[:2].ravel())
-        warped = Image.fromarray(picture).transform(
+        warped = Image.fromarray(layers.squeeze(-1) if grey else layers).transform(
             (width, height), Image.Transform.AFFINE, coefficients, RESAMPLING
         )
         gain, offset = 1 + self.contrast * sample[8], self.brightness * sample[9]
         levels = np.clip(np.round((np.arange(256) - 127.5) * gain + 127.5 + offset), 0, 255)
-        return levels.astype(np.uint8)[np.asarray(warped)]
+        changed = levels.astype(np.uint8)[np.asarray(warped)]
+        return np.repeat(changed[..., None], 3, axis=-1) if grey else changed
 
     def _warp(self, sample: np.ndarray, height: int, width: int) -> np.ndarray:
         """Return the 3 × 3 matrix from a place in the view to its place in the picture."""

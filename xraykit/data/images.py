@@ -215,8 +215,9 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
     try:
         # JPEG decodes at 1/2, 1/4 or 1/8 size: several times faster, and never below twice ours.
         picture.draft(picture.mode, (2 * image_size, 2 * image_size))
-        upright = ImageOps.exif_transpose(_to_rgb(picture, content))
-        return np.asarray(upright.resize((image_size, image_size), Image.Resampling.BILINEAR))
+        upright = ImageOps.exif_transpose(_to_grey_or_rgb(picture, content))
+        small = upright.resize((image_size, image_size), Image.Resampling.BILINEAR)
+        return np.asarray(small.convert("RGB"))
     except UnusableError:
         raise
     except Exception as error:
@@ -224,7 +225,7 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
         raise UnusableError(f"{reason}: {error}") from error
 
 
-def _to_rgb(picture: Image.Image, content: bytes) -> Image.Image:
+def _to_grey_or_rgb(picture: Image.Image, content: bytes) -> Image.Image:
     rawmode = str(picture.tile[0].args) if picture.format == "PNG" else ""
     deep = picture.mode.startswith(("I", "F")) or ";16" in rawmode
     if rawmode.startswith("LA;16") or (deep and "transparency" in picture.info):
@@ -243,7 +244,8 @@ def _to_rgb(picture: Image.Image, content: bytes) -> Image.Image:
         picture = picture.convert("RGBA")
         black = Image.new("RGBA", picture.size, "black")
         picture = Image.alpha_composite(black, picture)
-    picture = picture.convert("RGB")
+    if picture.mode != "L":  # grey stays so until it is small
+        picture = picture.convert("RGB")
     picture.getexif().update(exif)
     return picture
 

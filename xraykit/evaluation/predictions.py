@@ -6,6 +6,7 @@ import pandas as pd
 from ..data.images import ImageSet
 from ..errors import InputError
 from ..quiet import keras
+from ..training.batches import Batches, Views
 from ..training.train import check_fits
 
 PROBABILITY = "probability_"  # the columns' prefix; the rest is the class
@@ -54,7 +55,8 @@ def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
     InputError
         If any of it is no number, as after a training that went wrong.
     """
-    output = model.predict(images.pixels, batch_size=32, verbose=0)
+    views = Views(images)
+    output = model.predict(Batches(views, views.pixels, batch_size=32), verbose=0)
     if not np.isfinite(output).all():
         raise InputError(
             "The network gives no numbers (NaN): build it anew, and train it with a lower learning "

@@ -166,8 +166,8 @@ class BankFiles:
                 if number == 1 and not watched:  # the first one is slower
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
                     print(
-                        f"Feature bank: computing {len(positions):,} features of layer "
-                        f"{self.about}: {size / 1e6:.0f} MB, about {seconds:.0f} s.",
+                        f"Feature bank: computing {len(positions):,} features once, about "
+                        f"{seconds:.0f} s; they are kept ({size / 1e6:.0f} MB).",
                         flush=True,
                     )
 
@@ -215,7 +215,8 @@ def cached() -> pd.DataFrame:
     rows = []
     for path in cache_folder().glob("*/*.json"):
         with suppress(OSError):
-            facts, used = _read(path), datetime.fromtimestamp(path.stat().st_mtime)
+            used = datetime.fromtimestamp(int(path.stat().st_mtime))
+            facts = _read(path)
             size = path.with_suffix(".npy").stat().st_size / 1e6
             rows.append(
                 (facts.get("about", "damaged"), len(facts.get("keys", [])), size, used, path)

@@ -31,7 +31,8 @@ class FeatureBank:
         for weight in network.get_weights():
             digest.update(np.ascontiguousarray(weight))
         end = network.layers[-1]
-        about = f"{end.name} {end.output.shape[1:]}, weights {digest.hexdigest()[:8]}, {precision}"
+        shape = "×".join(map(str, end.output.shape[1:]))
+        about = f"{end.name} {shape}, weights {digest.hexdigest()[:8]}, {precision}"
         self.files = BankFiles(digest.hexdigest(), about, dtype)
 
     def features(self, views: Views) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

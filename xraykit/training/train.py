@@ -24,6 +24,8 @@ from .feature_bank import FeatureBank
 from .optimizers import OPTIMIZERS, build_optimizer
 from .precision import PRECISIONS, computing_in
 
+SECOND = 3  # times noted by the end of the second epoch; the first is slower than the rest
+
 
 def train(
     model: keras.Model,
@@ -169,6 +171,8 @@ def train(
                 raise CutError("exact=True")
             prefix, tail = cut(model)
             bank = FeatureBank(prefix, precision, bank_dtype)
+            end = prefix.layers[-1].name
+            print(f"From the feature bank: all layers up to {end!r} stay as they are.", flush=True)
             trained, taken, looked_at = tail, bank.features(shown), bank.features(watched)
         except (CutError, BankError) as error:
             print(f"The exact way, the whole network in every step: {error}.", flush=True)
@@ -232,8 +236,16 @@ def _progress(epochs: int) -> keras.callbacks.Callback:
         short = "epoch {n_fmt}/{total_fmt} {bar:10} {remaining} left{postfix}"
         return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, bar_format=short, file=sys.stdout)
 
-    def line(epoch: int, logs: dict[str, float]) -> None:
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
-        print(f"epoch {epoch + 1:>3}/{epochs}  {figures}", flush=True)
+    times: list[float] = []
 
-    return keras.callbacks.LambdaCallback(on_epoch_end=line)
+    def note(*_: object) -> None:
+        times.append(time.perf_counter())
+
+    def line(epoch: int, logs: dict[str, float]) -> None:
+        note()
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
+        left = (times[-1] - times[-2]) * (epochs - epoch - 1)
+        cost = f"  about {left:.0f} s to go" if len(times) == SECOND and left >= 1 else ""
+        print(f"epoch {epoch + 1:>3}/{epochs}  {figures}{cost}", flush=True)
+
+    return keras.callbacks.LambdaCallback(on_train_begin=note, on_epoch_end=line)
