@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ def test_when_the_limit_is_no_number_then_one_line_says_so(monkeypatch):
 def test_when_the_folder_cant_be_written_then_it_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv(bank_files.FOLDER, str(tmp_path / "file"))
-    with pytest.raises(BankError, match=r"the feature bank in .*file: "):
+    with pytest.raises(BankError, match=r"the feature bank in .*file.*: "):
         read(KEYS)
 
 
@@ -196,6 +197,29 @@ def test_when_shown_and_cleared_then_the_cache_is_what_is_said():
     clear_cache()
     assert cached().empty
     assert right(KEYS)
+
+
+def test_when_the_cache_is_in_a_folder_with_other_things_then_those_are_left_alone(cache):
+    others = [cache / "project" / "notes.json", cache / "project" / ".lock", cache / "empty"]
+    others[0].parent.mkdir(parents=True)
+    others[0].write_text("{}")
+    others[1].touch()
+    others[2].mkdir()
+    read(KEYS)
+    clear_cache()
+    assert all(path.exists() for path in others)
+    assert cached().empty
+
+
+def test_when_the_command_is_asked_then_it_shows_and_clears_the_cache(cache):
+    def xraykit(*arguments):
+        command = [str(Path(sys.executable).with_name("xraykit")), "cache", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    read(KEYS)
+    assert "a layer" in (shown := xraykit()) and f"1 files, 0.00 GB, in {cache}" in shown
+    assert f"1 files, 0.00 GB, removed from {cache}" in xraykit("--clear")
+    assert xraykit().startswith("0 files, 0.00 GB")
 
 
 CHILD = """

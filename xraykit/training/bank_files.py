@@ -55,7 +55,7 @@ class Rows:
 class BankFiles:
     """The features of one network, in files below the cache folder.
 
-    The cache is the folder that `XRAYKIT_CACHE_DIR` names, or else the user's own cache. Together
+    The cache is in the folder that `XRAYKIT_CACHE_DIR` names, or else in the user's own. Together
     its files take at most `XRAYKIT_CACHE_GB`, by default 5; what was not used for longest goes.
 
     Parameters
@@ -200,8 +200,9 @@ class _OverflowError(Exception):
 
 
 def cache_folder() -> Path:
-    """Return the folder that all banks are in."""
-    return Path(os.environ.get(FOLDER) or user_cache_path("xraykit")).expanduser().absolute()
+    """Return the folder that all features are in, with a name that nobody else uses."""
+    named = Path(os.environ.get(FOLDER) or user_cache_path("xraykit"))
+    return named.expanduser().absolute() / "xraykit-features"
 
 
 def cached() -> pd.DataFrame:
@@ -229,9 +230,6 @@ def clear_cache() -> None:
     """Remove all features. A training that reads them goes on; it has the files open."""
     for path in cached()["path"]:
         _remove(path)
-    for folder in cache_folder().glob("*"):
-        if (folder / ".lock").exists() or not any(folder.iterdir()):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_room(size: int) -> None:

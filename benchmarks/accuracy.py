@@ -1,0 +1,100 @@
+"""What augmentation, kept views, BatchNorm and precision do to accuracy, by cross-validation.
+
+Not part of `make bench`; each takes its time: `python -m benchmarks accuracy NAME BACKBONE`.
+"""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+import xraykit as xk
+from xraykit import keras
+
+FOLDS, EPOCHS, SEEDS = 10, 15, (42, 1, 2)
+NETWORKS = {
+    "MobileNetV2": {},
+    "MobileNet": {"alpha": 0.75},
+    "ResNet50": {"cut_at": "conv4_block6_out"},
+}
+WAYS = {
+    "augmentation": {
+        "none": {},
+        "the kit's": {"augmentation": xk.Augmentation()},
+        "the handout's": {"augmentation": xk.Augmentation.handout()},
+    },
+    "views": {
+        "exact": {"augmentation": xk.Augmentation(), "exact": True},
+        "8 views": {"augmentation": xk.Augmentation(), "views": 8},
+    },
+    "batch_norm": {
+        "frozen": {"batch_norm": "frozen"},
+        "recalibrated": {"batch_norm": "recalibrate"},
+    },
+    "precision": {"float32": {}, "mixed": {"precision": "mixed_bfloat16"}},
+}
+
+
+def augmentation(backbone: str) -> list[str]:
+    """Compare no augmentation with the kit's and the handout's, 8 views each."""
+    return _compare("augmentation", backbone)
+
+
+def views(backbone: str) -> list[str]:
+    """Compare new views in each epoch with 8 that are kept."""
+    return _compare("views", backbone)
+
+
+def batch_norm(backbone: str) -> list[str]:
+    """Compare ImageNet's BatchNorm statistics with those of the training pictures."""
+    return _compare("batch_norm", backbone)
+
+
+def precision(backbone: str) -> list[str]:
+    """Compare float32 with mixed bfloat16."""
+    return _compare("precision", backbone)
+
+
+def _compare(name: str, backbone: str) -> list[str]:
+    """Return a line a way: right of all, mean over folds, and the difference to the first way."""
+    lines, first = [], None
+    for way, options in WAYS[name].items():
+        folds = pd.concat([_folds(backbone, seed, **options) for seed in SEEDS])
+        right, rates = int(folds["sum"].sum()), folds["mean"].to_numpy()
+        first = rates if first is None else first
+        score = xk.proportion(right, int(folds["count"].sum()))
+        line = f"{backbone}, {way}: {score}; mean of {len(rates)} folds {rates.mean():.3f}"
+        if rates is not first:
+            gap = rates - first
+            low, high = stats.t.interval(0.95, len(gap) - 1, gap.mean(), stats.sem(gap))
+            line += f"; difference {gap.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+        print(line, flush=True)
+        lines.append(line)
+    return lines
+
+
+@cache
+def _task() -> xk.Task:
+    return xk.load_task("multiclass")
+
+
+def _folds(backbone: str, seed: int, batch_norm: str = "frozen", **options: object) -> pd.DataFrame:
+    keras.utils.clear_session()
+    predictions = xk.cross_validate(
+        lambda: xk.build_classifier(
+            backbone,
+            _task().class_names,
+            seed=seed,
+            batch_norm=batch_norm,
+            **NETWORKS[backbone],
+        ),
+        _task(),
+        folds=FOLDS,
+        seed=seed,
+        epochs=EPOCHS,
+        learning_rate=1e-3,
+        **options,
+    )
+    right = predictions["true"] == predictions["predicted"]
+    return right.groupby(predictions["fold"]).agg(["sum", "count", "mean"]).astype(np.float64)
