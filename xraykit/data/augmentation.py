@@ -23,6 +23,9 @@ class Augmentation:
     interpolated once. What is drawn hangs on the seed, the number of the view and the picture
     alone: view 3 of a picture is the same in every batch, subset and session.
 
+    By default only the intensity changes: with a frozen backbone even a shift of 3 % cost accuracy
+    in a cross-validation by patient (Task 1's notebook has the figures).
+
     Attributes
     ----------
     rotation, shear : float
@@ -48,14 +51,14 @@ class Augmentation:
     Examples
     --------
     >>> pixels = np.full((1, 8, 8, 3), 100, np.uint8)
-    >>> turned = Augmentation(rotation=45, brightness=0, contrast=0).views(pixels, ["a"], 1, [0])
-    >>> bool((turned == pixels).all())  # the border is reflected, so no black corners
+    >>> turned = Augmentation(rotation=45, brightness=0, contrast=0)
+    >>> bool((turned.views(pixels, ["a"], seed=1, numbers=[0]) == pixels).all())  # no black corners
     True
     """
 
-    rotation: float = 5.0
-    shift: float = 0.03
-    zoom: float = 0.05
+    rotation: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
     shear: float = 0.0
     brightness: float = 10.0
     contrast: float = 0.1

@@ -32,9 +32,7 @@ def sets(tmp_path_factory):
 def train_small_cnn(task, epochs, seed=1):
     model = xk.build_classifier("SmallCNN", task.class_names, image_size=128, seed=seed)
     steps = epochs * -(-len(task.train) // 10)
-    moved = xk.Augmentation(
-        rotation=0, shift=0.06, zoom=0, brightness=0, contrast=0, horizontal_flip=True
-    )
+    moved = xk.Augmentation(shift=0.06, brightness=0, contrast=0, horizontal_flip=True)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     xk.train(model, task, epochs, learning_rate=rate, augmentation=moved, exact=True, seed=seed)
     return model
