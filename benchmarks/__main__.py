@@ -98,7 +98,7 @@ def batch_sizes() -> Iterator[Row]:
     peer = [whole(child("handout", "train", "wide", 2)) for _ in range(ROUNDS)]
     measured = child("kit", "batch_sizes")
     own = [measured["bank"] + each for each in measured["rounds"]]
-    what = "(c) wide VGG16 (random weights), 100 epochs (scaled from 4): 11 batch sizes, the handout's one"
+    what = "(c) wide VGG16 (random weights), 100 epochs (scaled from 4), 11 batch sizes beside one"
     yield seconds(what, peer, own)
 
 
