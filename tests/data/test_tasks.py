@@ -1,8 +1,12 @@
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import xraykit as xk
+from xraykit.data.images import FilePixels
 
 
 def test_when_task_is_loaded_then_covid_is_the_positive_class(binary):
@@ -232,3 +236,46 @@ def test_when_real_binary_task_is_loaded_then_it_has_the_known_counts(real_chall
     task = xk.load_task("binary", real_challenge, image_size=8)
     assert task.train.join(task.validation).counts() == {"normal": 70, "covid": 59}
     assert task.test.counts() == {"normal": 9, "covid": 9}
+
+
+@pytest.fixture
+def lazy(challenge):
+    return xk.load_task("binary", challenge, image_size=32, in_memory=False)
+
+
+def test_when_pictures_stay_in_their_files_then_they_are_read_as_from_an_array(lazy, challenge):
+    kept = xk.load_task("binary", challenge, image_size=32).train.join(lazy.test)
+    images = lazy.train.join(lazy.test)
+    assert isinstance(images.pixels, FilePixels) and images.pixels.shape == kept.pixels.shape
+    assert images.digests == kept.digests
+    rows = np.array([5, 0, 5])
+    for index in (3, slice(2, 9, 3), rows, (slice(1, 3), slice(None, None, 8), 0)):
+        np.testing.assert_array_equal(images.pixels[index], kept.pixels[index])
+    part, part_kept = images.subset(rows), kept.subset(rows)
+    assert isinstance(part.pixels, FilePixels) and part.digests == part_kept.digests
+    np.testing.assert_array_equal(np.asarray(part.pixels), part_kept.pixels)
+
+
+def test_when_memory_is_short_then_pictures_stay_in_their_files(challenge, monkeypatch, lazy):
+    monkeypatch.setattr(
+        "xraykit.data.tasks.psutil.virtual_memory", lambda: SimpleNamespace(available=4 * 32**2)
+    )
+    task = xk.load_task("binary", challenge, image_size=32)
+    assert isinstance(task.train.pixels, FilePixels)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "can't be used any more: not a regular file. Load the task anew"),
+        (lambda path: path.write_bytes(b"GIF"), "can't be used any more: not a JPEG"),
+        (
+            lambda path: Image.new("L", (40, 40)).save(path),
+            "has changed since it was read: load the task anew",
+        ),
+    ],
+)
+def test_when_a_file_changes_after_it_was_read_then_one_line_says_so(lazy, damage, message):
+    damage(lazy.train.pixels.files[4])
+    with pytest.raises(xk.InputError, match=message):
+        lazy.train.pixels[:]
