@@ -74,7 +74,7 @@ def trainings() -> Iterator[Row]:
     for _ in range(ROUNDS):
         one = {"handout": child("handout", "train", "finetuned", 2)}
         rounds.append(one | {each: child("kit", "train", "finetuned", each) for each in precisions})
-    name = "fine-tuned VGG16 (random weights), 100 epochs (scaled from 8)"
+    name = "fine-tuned VGG16 (random weights), 100 epochs (scaled from 2 and 8)"
     peer = [whole(each["handout"]) for each in rounds]
     for precision in precisions:
         for part, state in (("a", "cold"), ("b", "warm")):
@@ -98,7 +98,7 @@ def batch_sizes() -> Iterator[Row]:
     peer = [whole(child("handout", "train", "wide", 2)) for _ in range(ROUNDS)]
     measured = child("kit", "batch_sizes")
     own = [measured["bank"] + each for each in measured["rounds"]]
-    what = "(c) wide VGG16 (random weights), 100 epochs (scaled from 4), 11 batch sizes beside one"
+    what = "(c) wide VGG16 (random weights), 100 epochs (scaled from 2 and 4), 11 sizes beside 1"
     yield seconds(what, peer, own)
 
 

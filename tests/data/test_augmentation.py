@@ -126,9 +126,10 @@ def test_when_handouts_way_is_asked_then_it_has_the_values_of_2020():
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"rotation": -1}, "rotation=-1: expected a number, 0 or more"),
+        ({"rotation": -1}, "rotation=-1: expected a number from 0 to 180"),
         ({"shift": "far"}, "shift='far': expected a number"),
-        ({"zoom": 1}, "zoom=1: expected a share below 1"),
+        ({"zoom": 1}, "zoom=1: expected a number from 0 to 0.9"),
+        ({"shift": 300}, "shift=300: expected a number from 0 to 1"),
         ({"brightness": float("nan")}, "brightness=nan: expected a number"),
         ({"fill": "reflct"}, "Did you mean 'reflect'"),
     ],

@@ -267,7 +267,10 @@ def test_when_memory_is_short_then_pictures_stay_in_their_files(challenge, monke
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.unlink(), "can't be used any more: not a regular file. Load the task anew"),
+        (
+            lambda path: path.unlink(),
+            "can't be used any more: not a regular file. Load",
+        ),
         (lambda path: path.write_bytes(b"GIF"), "can't be used any more: not a JPEG"),
         (
             lambda path: Image.new("L", (40, 40)).save(path),

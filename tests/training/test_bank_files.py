@@ -163,6 +163,30 @@ def test_when_features_are_larger_than_the_limit_then_it_is_said_and_nothing_is_
     assert len(list(cache.rglob("*.npy"))) == 1
 
 
+def test_when_the_room_is_taken_by_what_is_needed_too_then_that_stays(cache, monkeypatch):
+    read(KEYS)
+    monkeypatch.setenv(bank_files.LIMIT, str(100 * 100 * 2 / 1e9))  # room for a hundred
+    with pytest.raises(BankError, match="features would take"):
+        read([*KEYS, *(key(100 + number) for number in range(40))])
+    assert right(KEYS, again := Network(KEYS)) and again.computed == 0
+
+
+def test_when_something_was_never_finished_then_clearing_removes_it_too(cache):
+    read(KEYS)
+    (features,) = files(cache, ".npy")
+    (features.parent / ".1234.partial.npy").touch()
+    (features.parent / "1234.npy").touch()
+    clear_cache()
+    assert {path.name for path in cache.rglob("*") if path.is_file()} <= {".lock"}
+
+
+@pytest.mark.parametrize("limit", ["nan", "-1"])
+def test_when_the_limit_is_out_of_range_then_one_line_says_so(limit, monkeypatch):
+    monkeypatch.setenv(bank_files.LIMIT, limit)
+    with pytest.raises(xk.InputError, match="expected a number of gigabytes, 0 or more"):
+        read(KEYS)
+
+
 def test_when_the_limit_is_no_number_then_one_line_says_so(monkeypatch):
     monkeypatch.setenv(bank_files.LIMIT, "much")
     with pytest.raises(xk.InputError, match="XRAYKIT_CACHE_GB='much': expected a number of giga"):

@@ -63,10 +63,22 @@ class Own(layers.Layer):
         return x
 
 
-def with_own_layer():
+def headless(layer):
+    """A network with this layer between two frozen ones."""
     inputs = keras.Input((32, 32, 3))
-    x = layers.Flatten()(Own()(layers.Conv2D(4, 3, trainable=False)(inputs)))
+    x = layer(layers.Conv2D(4, 3, trainable=False)(inputs))
+    x = layers.Flatten()(layers.Conv2D(4, 3, trainable=False)(x))
     return keras.Model(inputs, layers.Dense(4, activation="softmax", name="last")(x))
+
+
+def with_own_layer():
+    return headless(Own(name="own"))
+
+
+def frozen_whole():
+    model = build()
+    model.trainable = False
+    return model
 
 
 @pytest.mark.parametrize(
@@ -79,12 +91,32 @@ def with_own_layer():
             "BatchNorm in training mode 'conv1_bn' is inside its frozen part",
         ),
         (build, "no layer before 'block1_conv' is frozen"),
-        (with_own_layer, "layers that are not Keras' own"),
+        (with_own_layer, "layer 'own' in its frozen part is not Keras' own"),
+        (
+            lambda: headless(layers.Lambda(lambda x: x + keras.random.normal((4,)), name="noise")),
+            "layer 'noise' in its frozen part is not Keras' own",
+        ),
+        (
+            lambda: headless(layers.TimeDistributed(layers.Dropout(0.5), name="often")),
+            "no layer before 'often'|dropout in use 'often'",
+        ),
+        (frozen_whole, "none of its layers trains"),
     ],
 )
 def test_when_it_cant_be_cut_then_the_reason_is_said(model, reason):
     with pytest.raises(CutError, match=reason):
         cut(model())
+
+
+def test_when_a_layer_is_named_as_a_setting_then_the_description_still_tells_them_apart():
+    def network(activation):
+        inputs = keras.Input((8,))
+        hidden = layers.Dense(3, trainable=False, name="dense")(inputs)
+        hidden = layers.Activation(activation, name=activation)(hidden)
+        return keras.Model(inputs, layers.Dense(2, name="last")(hidden))
+
+    relu, tanh = (description(cut(network(each))[0]) for each in ("relu", "tanh"))
+    assert relu != tanh
 
 
 def test_when_layers_are_named_otherwise_then_the_description_is_the_same():

@@ -115,11 +115,12 @@ class FilePixels:
 
     def __getitem__(self, index: object) -> np.ndarray:
         rows, *rest = index if isinstance(index, tuple) else (index,)
+        if rows is Ellipsis or not all(isinstance(each, int | slice) for each in rest):
+            raise TypeError("Pictures in files are indexed by rows, then by numbers or slices")
         if isinstance(rows, int | np.integer):
             return self._decode(rows)[tuple(rest)]
-        wanted = np.arange(len(self))[rows]
-        parts = in_threads(lambda row: self._decode(row)[tuple(rest)], wanted)
-        return np.stack(parts) if parts else np.empty((0, *self.shape[1:]), np.uint8)
+        parts = in_threads(lambda row: self._decode(row)[tuple(rest)], np.arange(len(self))[rows])
+        return np.stack(parts) if parts else np.empty((0, *self.shape[1:]), np.uint8)[:, *rest]
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         return self[:] if dtype is None else self[:].astype(dtype)

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -30,6 +30,8 @@ FOLDER, LIMIT = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
 LIMIT_GB = 5.0
 CHUNK = 32  # pictures that pass the network at a time: where its rate stops growing with them
 KEY = np.dtype("S32")
+NAMES = "[0-9a-f]*.json"  # not those that are being written, which begin with a dot
+LEAST, MOST = 0.05, float(np.finfo(np.float16).max)  # from 6e-5 down float16 loses digits
 
 
 class BankError(Exception):
@@ -70,7 +72,7 @@ class BankFiles:
 
     def __init__(self, network: str, about: str, dtype: str = "float16") -> None:
         self.folder = cache_folder() / sha256(f"{network} {dtype}".encode()).hexdigest()[:32]
-        self.about, self.dtype = about, dtype
+        self.about, self.dtype, self.in_use = about, dtype, set()
 
     def rows(self, keys: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]) -> Rows:
         """Return the features of `keys`, those that are not there computed and kept first.
@@ -92,7 +94,7 @@ class BankFiles:
             parts, part, row = self._find(wanted)
             if (part < 0).any():
                 with self._locked():
-                    self._tidy()
+                    _tidy(self.folder)
                     _, part, _ = self._find(wanted)  # another process may have built it
                     missing = np.flatnonzero(part < 0)
                     _, first = np.unique(wanted[missing], return_index=True)
@@ -111,7 +113,7 @@ class BankFiles:
         """Return open files, and for each key the number of its file, or -1, and its row there."""
         parts: list[np.ndarray] = []
         part, row = np.full(len(wanted), -1), np.zeros(len(wanted), int)
-        for path in sorted(self.folder.glob("*.json")):
+        for path in sorted(self.folder.glob(NAMES)):
             keys = _read(path).get("keys", np.array([], KEY))
             order = np.argsort(keys)
             place = np.searchsorted(keys, wanted, sorter=order)
@@ -122,8 +124,10 @@ class BankFiles:
                 continue
             features = _open(path)
             if features is None:
-                print(f"Feature bank: {path.stem} is damaged, and is computed anew.")
+                print(f"Feature bank: {path.stem} is damaged or gone; it is computed anew.")
+                _remove(path)
                 continue
+            self.in_use.add(path)
             part[own], row[own] = len(parts), place[own]
             parts.append(features)
             with suppress(OSError):
@@ -134,7 +138,7 @@ class BankFiles:
         path = self.folder / f"{sha256(keys.tobytes()).hexdigest()[:16]}.npy"
         try:
             write_whole(path, lambda partial: self._fill(partial, positions, compute, self.dtype))
-        except _OverflowError:
+        except _RangeError:
             write_whole(path, lambda partial: self._fill(partial, positions, compute, "float32"))
         facts = {
             "about": self.about,
@@ -153,12 +157,13 @@ class BankFiles:
             for number, chunk in enumerate(bar):
                 start = time.perf_counter()
                 features = np.asarray(compute(chunk), np.float32)
-                if dtype == "float16" and np.abs(features).max() > np.finfo(dtype).max:
-                    raise _OverflowError
+                peak = np.abs(features).max()
+                if dtype == "float16" and peak > 0 and not LEAST <= peak <= MOST:
+                    raise _RangeError
                 features = np.ascontiguousarray(features, dtype)
                 if number == 0:
                     size = features[0].nbytes * len(positions)
-                    make_room(size)
+                    make_room(size, self.in_use)
                     shape = (len(positions), *features.shape[1:])
                     header = {"descr": features.dtype.str, "fortran_order": False, "shape": shape}
                     np.lib.format.write_array_header_2_0(file, header)
@@ -185,18 +190,23 @@ class BankFiles:
         finally:
             lock.release()
 
-    def _tidy(self) -> None:
-        """Remove what was never finished, or is damaged; only under the lock."""
-        for path in self.folder.glob("*.json"):
-            if _open(path) is None:
-                _remove(path)
-        for path in [*self.folder.glob(".*.partial.*"), *self.folder.glob("*.npy")]:
-            if path.name.startswith(".") or not path.with_suffix(".json").exists():
-                path.unlink(missing_ok=True)
+
+class _RangeError(Exception):
+    """A feature is beyond float16's range, or all are where it has few digits."""
 
 
-class _OverflowError(Exception):
-    """A feature is beyond float16's range."""
+def _tidy(folder: Path) -> None:
+    """Remove what was never finished in a network's folder; only under its lock."""
+    for path in [*folder.glob(".*.partial.*"), *folder.glob("*.npy")]:
+        if path.name.startswith(".") or not path.with_suffix(".json").exists():
+            path.unlink(missing_ok=True)
+
+
+def _tidy_all() -> None:
+    """Remove what was never finished anywhere, but where a process works."""
+    for folder in cache_folder().glob("*/"):
+        with suppress(OSError, Timeout), FileLock(folder / ".lock", timeout=0):
+            _tidy(folder)
 
 
 def cache_folder() -> Path:
@@ -214,7 +224,7 @@ def cached() -> pd.DataFrame:
         Columns network, features (how many), MB, used (when last) and path.
     """
     rows = []
-    for path in cache_folder().glob("*/*.json"):
+    for path in cache_folder().glob(f"*/{NAMES}"):
         with suppress(OSError):
             used = datetime.fromtimestamp(int(path.stat().st_mtime))
             facts = _read(path)
@@ -230,10 +240,13 @@ def clear_cache() -> None:
     """Remove all features. A training that reads them goes on; it has the files open."""
     for path in cached()["path"]:
         _remove(path)
+    _tidy_all()
 
 
-def make_room(size: int) -> None:
+def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
     """Remove the longest unused files of features until `size` bytes more are within the limit.
+
+    Those `in_use` stay.
 
     Raises
     ------
@@ -243,17 +256,21 @@ def make_room(size: int) -> None:
     given = os.environ.get(LIMIT) or str(LIMIT_GB)
     try:
         limit = float(given) * 1e9
-    except ValueError as error:
-        raise InputError(f"{LIMIT}={given!r}: expected a number of gigabytes") from error
-    if size > limit:
-        raise BankError(f"features would take {size / 1e9:.1f} GB, over {LIMIT}={given}")
+    except ValueError:
+        limit = np.nan
+    if not limit >= 0:
+        raise InputError(f"{LIMIT}={given!r}: expected a number of gigabytes, 0 or more")
+    _tidy_all()
     table = cached()
-    taken = 1e6 * table["MB"].sum()
-    for path, megabytes in zip(table["path"], table["MB"], strict=True):
-        if taken + size <= limit:
+    kept = table["path"].isin(in_use)
+    needed = size + 1e6 * table["MB"][kept].sum()
+    if needed > limit:
+        raise BankError(f"features would take {needed / 1e9:.1f} GB, over {LIMIT}={given}")
+    others = table[~kept]
+    for path, left in zip(others["path"], 1e6 * others["MB"][::-1].cumsum()[::-1], strict=True):
+        if needed + left <= limit:
             break
         _remove(path)
-        taken -= 1e6 * megabytes
     free = shutil.disk_usage(cache_folder()).free
     if size > free:
         raise BankError(f"features take {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left")

@@ -25,15 +25,18 @@ def recalibrate(model: keras.Model, images: ImageSet) -> None:
             " folded into the kernels. Recalibrated, such a network is another one."
         )
     momentums = [layer.momentum for layer in layers]
-    network = keras.Model(model.inputs[0], layers[-1].output)
-    for layer in layers:
-        layer.trainable = True
-    for number, rows in enumerate(
-        np.array_split(np.arange(len(images)), -(-len(images) // PICTURES))
-    ):
+    network = keras.Model(model.inputs[0], [layer.output for layer in layers])
+    try:
         for layer in layers:
-            layer.momentum = number / (number + 1)
-        network(images.pixels[rows].astype(np.float32), training=True)
-    for layer, momentum in zip(layers, momentums, strict=True):
-        layer.trainable, layer.momentum, layer.recalibrate = False, momentum, False
+            layer.trainable = True
+        parts = np.array_split(np.arange(len(images)), -(-len(images) // PICTURES))
+        for number, rows in enumerate(parts):
+            for layer in layers:
+                layer.momentum = number / (number + 1)
+            network(images.pixels[rows].astype(np.float32), training=True)
+    finally:
+        for layer, momentum in zip(layers, momentums, strict=True):
+            layer.trainable, layer.momentum = False, momentum
+    for layer in layers:
+        layer.recalibrate = False
     print(f"Recalibrated {len(layers)} BatchNorm layers on {len(images)} pictures.")

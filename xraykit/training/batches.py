@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from ..data.augmentation import Augmentation
+from ..data.augmentation import VERSION, Augmentation
 from ..data.images import ImageSet
 from ..quiet import keras
 
@@ -41,7 +41,7 @@ class Views:
     def pixels(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Return these pictures, each under the view of that number."""
         unique, places = np.unique(rows, return_inverse=True)
-        pixels = self.images.pixels[unique][places]
+        pixels = self.images.pixels[unique][places]  # each decoded once, if from its file
         if self.augmentation is None:
             return pixels
         digests = [self.images.digests[row] for row in rows]
@@ -49,7 +49,7 @@ class Views:
 
     def keys(self) -> list[str]:
         """Return what tells each picture's views from all others, the views of one in a row."""
-        drawn = self.augmentation and (self.augmentation, self.seed)
+        drawn = self.augmentation and (self.augmentation, VERSION, self.seed)
         return [
             sha256(f"{drawn} {number if drawn else ''} {digest}".encode()).hexdigest()[:32]
             for digest in self.images.digests

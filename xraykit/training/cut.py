@@ -1,9 +1,11 @@
 """Where a network can be cut: what never changes while it trains, and the rest."""
 
 import json
-import re
 
 from ..quiet import keras
+
+LAMBDA = keras.layers.Lambda
+NAMING = ("name", "keras_history", "input_layers", "output_layers")  # where a config names layers
 
 
 class CutError(Exception):
@@ -23,10 +25,11 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """
     operations = getattr(model, "operations", model.layers)
     changing = [_changes(operation) for operation in operations]
-    first = next((number for number, change in enumerate(changing) if change), len(operations))
-    trains = next((i for i, change in enumerate(changing) if change == "trains"), len(operations))
-    frozen_later = any(operation.weights for operation in _layers(operations[first:trains]))
-    if frozen_later:
+    if "trains" not in changing:
+        raise CutError("none of its layers trains")
+    first = next(number for number, change in enumerate(changing) if change)
+    frozen_later = _layers(operations[first : changing.index("trains")])
+    if any(layer.weights for layer in frozen_later):
         raise CutError(f"{changing[first]} {operations[first].name!r} is inside its frozen part")
     seam = None
     waiting = _consumers(model, operations)
@@ -40,12 +43,12 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
             seam = output[0]
     prefix = seam is not None and keras.Model(model.inputs[0], seam)
     if not prefix or not prefix.weights:
-        name = operations[min(first, len(operations) - 1)].name
+        name = operations[first].name
         raise CutError(f"no layer before {name!r} is frozen and has all of the picture pass it")
-    modules = re.findall(r'"module": "(.*?)"', prefix.to_json())
-    own = [module for module in modules if not module.startswith("keras")]
-    if own:
-        raise CutError(f"its frozen part has layers that are not Keras' own, from {own[0]}")
+    for layer in prefix._flatten_layers(include_self=False):
+        # Code of others can change without a trace.
+        if not type(layer).__module__.startswith("keras.") or isinstance(layer, LAMBDA):
+            raise CutError(f"layer {layer.name!r} in its frozen part is not Keras' own")
     return prefix, keras.Model(seam, model.outputs[0])
 
 
@@ -53,11 +56,16 @@ def description(prefix: keras.Model) -> str:
     """Return a network's structure as text, the same however its layers are called."""
     numbers = {each.name: f"#{number}" for number, each in enumerate(prefix.operations)}
     numbers[prefix.name] = ""
-    config = keras.tree.map_structure(
-        lambda leaf: numbers.get(leaf, leaf) if isinstance(leaf, str) else leaf,
-        json.loads(json.dumps(prefix.get_config(), default=str)),
-    )
-    return json.dumps(config, sort_keys=True)
+
+    def renamed(value: object, key: str = "") -> object:
+        if isinstance(value, dict):
+            return {name: renamed(each, name) for name, each in value.items()}
+        if isinstance(value, list):
+            return [renamed(each, key) for each in value]
+        return numbers.get(value, value) if key in NAMING and isinstance(value, str) else value
+
+    config = json.loads(json.dumps(prefix.get_config(), default=str))
+    return json.dumps(renamed(config), sort_keys=True)
 
 
 def _layers(operations: list) -> list[keras.Layer]:
@@ -68,14 +76,11 @@ def _changes(operation: object) -> str | None:
     """Return why an operation's output for one picture changes in the course of a training."""
     if not isinstance(operation, keras.Layer):
         return None
-    inner = operation.layers if isinstance(operation, keras.Model) else []
-    reasons = [_changes(layer) for layer in inner]
-    if any(reasons):
-        return next(reason for reason in reasons if reason)
-    if isinstance(operation, keras.layers.BatchNormalization) and operation.trainable:
-        return "BatchNorm in training mode"
-    if any(isinstance(each, keras.random.SeedGenerator) for each in vars(operation).values()):
-        return "dropout in use"
+    for layer in operation._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            return "BatchNorm in training mode"
+        if any(isinstance(each, keras.random.SeedGenerator) for each in vars(layer).values()):
+            return "dropout in use" if "Dropout" in type(layer).__name__ else "a layer of chance"
     return "trains" if operation.trainable_weights else None
 
 

@@ -14,7 +14,8 @@ def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
 
     Weights stay float32, and so do the probabilities and the loss.
     """
-    before = [(layer, layer.dtype_policy) for layer in model.layers[:-1]]
+    layers = [layer for each in model.layers[:-1] for layer in each._flatten_layers()]
+    before = [(layer, layer.dtype_policy) for layer in layers]
     try:
         for layer, _ in before if precision != "float32" else []:
             layer.dtype_policy = precision

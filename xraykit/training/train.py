@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
@@ -141,56 +142,48 @@ def train(
         stopping = keras.callbacks.EarlyStopping(
             patience=early_stopping or epochs, restore_best_weights=keep == "best"
         )
-    path = checkpoint_path(
-        model,
-        task,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        augmentation=repr(augmentation),
-        views=views,
-        exact=exact,
-        precision=precision,
-        bank_dtype=bank_dtype,
-        early_stopping=early_stopping,
-        keep=keep,
-        seed=seed,
-    )
-    checkpoint = Checkpoint(path, stopping) if path else None
-    before = checkpoint.epochs.copy() if checkpoint else []
-    if before:
-        print(f"This training was begun before: going on after epoch {len(before)}.")
     augmented = augmentation is not None and views > 0
     count = None if exact and augmented else views if augmented else 1
     shown = Views(task.train, augmentation if augmented else None, count, seed)
     watched = Views(task.validation)
-    callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
     start = time.perf_counter()
     with computing_in(precision, model):
-        trained, taken, looked_at = model, shown.pixels, watched.pixels
-        try:
-            if exact:
-                raise CutError("exact=True")
-            prefix, tail = cut(model)
-            bank = FeatureBank(prefix, precision, bank_dtype)
-            end = prefix.layers[-1].name
-            print(f"From the feature bank: all layers up to {end!r} stay as they are.", flush=True)
-            trained, taken, looked_at = tail, bank.features(shown), bank.features(watched)
-        except (CutError, BankError) as error:
-            print(f"The exact way, the whole network in every step: {error}.", flush=True)
+        trained, *sources = _way(model, shown, watched, exact, precision, bank_dtype)
+        path = checkpoint_path(
+            model,
+            task,
+            from_bank=trained is not model,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            augmentation=repr(shown.augmentation),
+            views=count,
+            precision=precision,
+            bank_dtype=bank_dtype,
+            early_stopping=early_stopping,
+            keep=keep,
+            seed=seed,
+        )
+        checkpoint = Checkpoint(path, stopping) if path else None
+        before = checkpoint.epochs.copy() if checkpoint else []
+        if before:
+            print(f"This training was begun before: going on after epoch {len(before)}.")
+        callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
         trained.compile(**compiling)
         compiling["optimizer"].build(trained.trainable_variables)
-        fitted = trained.fit(
-            Batches(shown, taken, batch_size, seed, epoch=len(before)),
-            validation_data=Batches(watched, looked_at, batch_size=32),
-            initial_epoch=len(before),
-            epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
-            callbacks=[each for each in callbacks if each],
-            shuffle=False,  # Keras would shuffle the batches once more, from no seed of ours
-            verbose=0,
-        )
-    model.compile(**compiling)  # whatever was compiled for another precision is not used again
+        try:
+            fitted = trained.fit(
+                Batches(shown, sources[0], batch_size, seed, epoch=len(before)),
+                validation_data=Batches(watched, sources[1], batch_size=32),
+                initial_epoch=len(before),
+                epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
+                callbacks=[each for each in callbacks if each],
+                shuffle=False,  # Keras would shuffle the batches once more, from no seed of ours
+                verbose=0,
+            )
+        finally:  # also what was compiled for another precision is not to be used again
+            model.compile(**compiling)
     seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
     history = pd.concat([pd.DataFrame(before), pd.DataFrame(fitted.history)])
     history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
@@ -205,6 +198,24 @@ def train(
         f" The model has the weights of epoch {best if keep == 'best' else len(history)}."
     )
     return history
+
+
+def _way(
+    model: keras.Model, shown: Views, watched: Views, exact: bool, precision: str, bank_dtype: str
+) -> tuple[keras.Model, Callable, Callable]:
+    """Return what to train, and what it is shown of the training and validation pictures."""
+    try:
+        if exact:
+            raise CutError("exact=True")
+        prefix, tail = cut(model)
+        bank = FeatureBank(prefix, precision, bank_dtype)
+        features = bank.features(shown), bank.features(watched)
+    except (CutError, BankError) as error:
+        print(f"The exact way, the whole network in every step: {error}.", flush=True)
+        return model, shown.pixels, watched.pixels
+    end = prefix.layers[-1].name
+    print(f"From the feature bank: all layers up to {end!r} stay as they are.", flush=True)
+    return tail, *features
 
 
 def check_fits(model: keras.Model, images: ImageSet) -> None:
