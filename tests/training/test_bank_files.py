@@ -333,5 +333,5 @@ def test_when_two_processes_want_the_same_then_one_computes_and_the_other_waits(
     two = child(slow=0.1)
     said = [each.communicate()[0] for each in (one, two)]
     assert all(text.endswith("right\n") for text in said)
-    assert sum("another process computes the same features; waiting" in t for t in said) == 1
+    assert sum("another process computes features of this network; waiting" in t for t in said) == 1
     assert sum("computing 640 features once" in t for t in said) == 1

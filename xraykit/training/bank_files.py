@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -136,24 +138,28 @@ class BankFiles:
 
     def _write(self, keys: np.ndarray, positions: np.ndarray, compute: Callable) -> None:
         path = self.folder / f"{sha256(keys.tobytes()).hexdigest()[:16]}.npy"
-        try:
-            write_whole(path, lambda partial: self._fill(partial, positions, compute, self.dtype))
-        except _RangeError:
-            write_whole(path, lambda partial: self._fill(partial, positions, compute, "float32"))
-        facts = {
-            "about": self.about,
-            "keys": keys.tobytes().decode(),
-            "sha256": _checksum(keys, path),
-        }
+        for dtype in (self.dtype, "float32"):
+            digest = sha256(keys.tobytes())
+            with suppress(_RangeError):
+                write_whole(path, partial(self._fill, positions, compute, dtype, digest))
+                break
+        facts = {"about": self.about, "keys": b"".join(keys).decode(), "sha256": digest.hexdigest()}
         text = json.dumps(facts)
-        write_whole(path.with_suffix(".json"), lambda partial: partial.write_text(text))
+        write_whole(path.with_suffix(".json"), lambda unfinished: unfinished.write_text(text))
 
-    def _fill(self, partial: Path, positions: np.ndarray, compute: Callable, dtype: str) -> None:
+    def _fill(
+        self, positions: np.ndarray, compute: Callable, dtype: str, digest: object, unfinished: Path
+    ) -> None:
         """Write an .npy file chunk by chunk, so that memory need not hold all of it."""
+
+        def write(data: bytes | memoryview) -> None:
+            file.write(data)
+            digest.update(data)
+
         chunks = np.split(positions, range(CHUNK, len(positions), CHUNK))
         watched = person_watches()
         bar = tqdm(chunks, "features", disable=not watched, leave=False, file=sys.stdout)
-        with partial.open("wb") as file:
+        with unfinished.open("wb") as file:
             for number, chunk in enumerate(bar):
                 start = time.perf_counter()
                 features = np.asarray(compute(chunk), np.float32)
@@ -166,8 +172,8 @@ class BankFiles:
                     make_room(size, self.in_use)
                     shape = (len(positions), *features.shape[1:])
                     header = {"descr": features.dtype.str, "fortran_order": False, "shape": shape}
-                    np.lib.format.write_array_header_2_0(file, header)
-                file.write(features.data)
+                    np.lib.format.write_array_header_2_0(SimpleNamespace(write=write), header)
+                write(features.data)
                 if number == 1 and not watched:  # the first one is slower
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
                     print(
@@ -183,7 +189,8 @@ class BankFiles:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            print("Feature bank: another process computes the same features; waiting.", flush=True)
+            waiting = "another process computes features of this network; waiting"
+            print(f"Feature bank: {waiting}.", flush=True)
             lock.acquire()
         try:
             yield
