@@ -70,7 +70,8 @@ def train(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "kind", ["plain", "best", pytest.param("schedule", marks=pytest.mark.slow)]
+    "kind",
+    ["best", *(pytest.param(each, marks=pytest.mark.slow) for each in ("plain", "schedule"))],
 )
 def test_when_interrupted_and_started_again_then_it_goes_on_as_if_nothing_happened(
     kind, train, hopeless, tmp_path, monkeypatch, capsys

@@ -70,7 +70,7 @@ def test_when_trained_from_a_float32_bank_then_every_batch_has_the_loss_of_the_w
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("bank_dtype", ["float16", "float32"])
+@pytest.mark.parametrize("bank_dtype", ["float16", pytest.param("float32", marks=pytest.mark.slow)])
 def test_when_views_are_kept_then_training_is_as_on_the_same_views_the_exact_way(
     binary, train, bank_dtype, tmp_path, monkeypatch, capsys
 ):
@@ -129,6 +129,7 @@ def test_when_features_are_not_float16s_size_then_they_are_kept_as_float32(
     assert kept == {np.dtype("float32")}
 
 
+@pytest.mark.slow
 def test_when_views_are_zero_or_exact_then_it_does_what_it_says(binary, train, cache):
     plain, none = train(binary), train(binary, augmentation=xk.Augmentation.handout(), views=0)
     assert plain[1].equals(none[1])
