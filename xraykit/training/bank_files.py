@@ -116,7 +116,8 @@ class BankFiles:
         parts: list[np.ndarray] = []
         part, row = np.full(len(wanted), -1), np.zeros(len(wanted), int)
         for path in sorted(self.folder.glob(NAMES)):
-            keys = _read(path).get("keys", np.array([], KEY))
+            facts = _read(path)
+            keys = facts.get("keys", np.array([], KEY))
             order = np.argsort(keys)
             place = np.searchsorted(keys, wanted, sorter=order)
             place = order[np.minimum(place, len(keys) - 1)] if len(keys) else place
@@ -124,7 +125,7 @@ class BankFiles:
             own = own[keys[place[own]] == wanted[own]] if len(keys) else own[:0]
             if not len(own):
                 continue
-            features = _open(path)
+            features = _open(path, facts)
             if features is None:
                 print(f"Feature bank: {path.stem} is damaged or gone; it is computed anew.")
                 _remove(path)
@@ -292,9 +293,9 @@ def _read(path: Path) -> dict:
         return {}
 
 
-def _open(path: Path) -> np.ndarray | None:
+def _open(path: Path, facts: dict) -> np.ndarray | None:
     """Return the features that a file is about, mapped into memory, or None if one is damaged."""
-    facts, data = _read(path), path.with_suffix(".npy")
+    data = path.with_suffix(".npy")
     try:
         if _checksum(facts["keys"], data) == facts["sha256"]:
             return np.asarray(np.load(data, mmap_mode="r"))
