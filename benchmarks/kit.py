@@ -101,8 +101,8 @@ def batches() -> dict[str, object]:
 
     def kit(images: xk.ImageSet, epoch: int) -> None:
         views = Views(images, xk.Augmentation.handout(), None, 42)
-        shown = Batches(views, views.pixels, handout.BATCH, 42, epoch)
-        for number in range(len(shown)):
+        shown = Batches(views, views.pixels, handout.BATCH, 42)
+        for number in range(epoch * len(shown), (epoch + 1) * len(shown)):
             shown[number]
 
     for epoch in range(3):

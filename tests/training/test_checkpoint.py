@@ -62,7 +62,7 @@ def train(monkeypatch):
         model = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(x))
         made = {name: value() if callable(value) else value for name, value in options.items()}
         monkeypatch.setattr(train_module, "_progress", lambda epochs: Kill(at))
-        monkeypatch.setattr(train_module, "STEPS_PER_EXECUTION", 1)  # so that it ends between two
+        monkeypatch.setattr(train_module, "MOST_AT_ONCE", 1)  # so that it ends between two
         history = xk.train(model, task, EPOCHS, augmentation=xk.Augmentation(), seed=seed, **made)
         return history, model.get_weights()
 

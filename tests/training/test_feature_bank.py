@@ -40,7 +40,7 @@ def train(monkeypatch):
     def train(task, head=None, scale=None, **options):
         losses = Losses()
         monkeypatch.setattr(train_module, "_progress", lambda epochs: losses)
-        monkeypatch.setattr(train_module, "STEPS_PER_EXECUTION", 1)  # a loss for each
+        monkeypatch.setattr(train_module, "MOST_AT_ONCE", 1)  # a loss for each
         head = [
             layers.Flatten(),
             layers.Dropout(0.5),

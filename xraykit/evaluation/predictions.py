@@ -56,7 +56,7 @@ def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
         If any of it is no number, as after a training that went wrong.
     """
     views = Views(images)
-    output = model.predict(Batches(views, views.pixels, batch_size=32), verbose=0)
+    output = model.predict(Batches(views, views.pixels, batch_size=32).dataset(), verbose=0)
     if not np.isfinite(output).all():
         raise InputError(
             "The network gives no numbers (NaN): build it anew, and train it with a lower learning "

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 import numpy as np
 
 from ..data.augmentation import VERSION, Augmentation
 from ..data.images import ImageSet
-from ..quiet import keras
+from ..quiet import tf
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ class Views:
         ]
 
 
-class Batches(keras.utils.PyDataset):
-    """Batches in an order drawn from (seed, epoch), none left out.
+class Batches:
+    """Batches in an order drawn from (seed, epoch), none left out; a function of their number.
+
+    Batch 0 is the first of epoch 0; they are counted on from epoch to epoch.
 
     Parameters
     ----------
@@ -68,8 +71,6 @@ class Batches(keras.utils.PyDataset):
     batch_size : int
     seed : int, optional
         None keeps the order of the pictures.
-    epoch : int
-        The first.
     """
 
     def __init__(
@@ -78,29 +79,44 @@ class Batches(keras.utils.PyDataset):
         take: Callable[[np.ndarray, np.ndarray], np.ndarray],
         batch_size: int,
         seed: int | None = None,
-        epoch: int = 0,
     ) -> None:
-        super().__init__()
         self.views, self.take, self.batch_size, self.seed = views, take, batch_size, seed
         self.targets = targets(views.images)
-        self._begin(epoch)
-
-    def _begin(self, epoch: int) -> None:
-        self.epoch, self.numbers = epoch, self.views.numbers(epoch)
-        self.order = np.arange(len(self.targets))
-        if self.seed is not None:
-            self.order = np.random.default_rng([self.seed, epoch]).permutation(self.order)
+        self.of_epoch = lru_cache(1)(self._of_epoch)
 
     def __len__(self) -> int:
+        """Return how many make an epoch."""
         return -(-len(self.targets) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.take(rows, self.numbers[rows]), self.targets[rows]
+    def _of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        order = np.arange(len(self.targets))
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        return order, self.views.numbers(epoch)
 
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order and views."""
-        self._begin(self.epoch + 1)
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        epoch, index = divmod(int(number), len(self))
+        order, numbers = self.of_epoch(epoch)
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.take(rows, numbers[rows]), self.targets[rows]
+
+    def dataset(self, first_epoch: int = 0, end: int = 1) -> tf.data.Dataset:
+        """Return the batches from one epoch until before another, made ahead while one is used.
+
+        Keras sets a PyDataset up anew twice an epoch, and makes batches for nothing.
+        """
+        like = self[0]
+
+        def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            made = tf.numpy_function(self.__getitem__, [number], [part.dtype for part in like])
+            for tensor, part in zip(made, like, strict=True):
+                tensor.set_shape((None, *part.shape[1:]))
+            return tuple(made)
+
+        numbers = tf.data.Dataset.range(first_epoch * len(self), end * len(self))
+        options = tf.data.Options()
+        options.autotune.enabled = False  # the end of an iterator waits for it, often 10 s
+        return numbers.map(batch).prefetch(2).with_options(options)
 
 
 def targets(images: ImageSet) -> np.ndarray:

@@ -26,7 +26,7 @@ from .optimizers import OPTIMIZERS, build_optimizer
 from .precision import PRECISIONS, computing_in
 
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
-STEPS_PER_EXECUTION = 8
+MOST_AT_ONCE = 32
 SECOND = 3  # times noted by the end of the second epoch; the first is slower than the rest
 
 
@@ -135,7 +135,6 @@ def train(
         "optimizer": build_optimizer(optimizer, learning_rate),
         "loss": "binary_crossentropy" if _is_sigmoid(model) else "sparse_categorical_crossentropy",
         "metrics": ["accuracy"],
-        "steps_per_execution": STEPS_PER_EXECUTION,
     }
     stopping = None
     if early_stopping or keep == "best":
@@ -169,17 +168,20 @@ def train(
         before = checkpoint.epochs.copy() if checkpoint else []
         if before:
             print(f"This training was begun before: going on after epoch {len(before)}.")
+        batches = Batches(shown, sources[0], batch_size, seed)
+        compiling["steps_per_execution"] = _at_once(len(batches))
         callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
         trained.compile(**compiling)
         compiling["optimizer"].build(trained.trainable_variables)
         try:
             fitted = trained.fit(
-                Batches(shown, sources[0], batch_size, seed, epoch=len(before)),
-                validation_data=Batches(watched, sources[1], batch_size=32),
+                batches.dataset(len(before), epochs),
+                steps_per_epoch=len(batches),
+                validation_data=Batches(watched, sources[1], batch_size=32).dataset(),
                 initial_epoch=len(before),
                 epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
                 callbacks=[each for each in callbacks if each],
-                shuffle=False,  # Keras would shuffle the batches once more, from no seed of ours
+                shuffle=False,  # the data set has its order
                 verbose=0,
             )
         finally:  # also what was compiled for another precision is not to be used again
@@ -216,6 +218,11 @@ def _way(
     end = prefix.layers[-1].name
     print(f"From the feature bank: all layers up to {end!r} stay as they are.", flush=True)
     return tail, *features
+
+
+def _at_once(steps: int) -> int:
+    """Return steps_per_execution: it divides the steps of an epoch, or Keras would take more."""
+    return max(count for count in range(1, MOST_AT_ONCE + 1) if steps % count == 0)
 
 
 def check_fits(model: keras.Model, images: ImageSet) -> None:
