@@ -144,7 +144,7 @@ def doctor() -> None:
 @click.option("--clear", is_flag=True, help="Remove them all.")
 def cache(clear: bool) -> None:
     """Show the features that trainings have kept, the longest unused first."""
-    from .training.bank_files import cache_folder, cached, clear_cache
+    from .training.cache import cache_folder, cached, clear_cache
 
     table = cached()
     if clear:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import xraykit as xk
-from xraykit.training import bank_files
-from xraykit.training.bank_files import BankError, BankFiles, cached, clear_cache
+from xraykit.training.bank_files import BankFiles
+from xraykit.training.cache import FOLDER, LIMIT, BankError, cached, clear_cache
 
 NETWORK = "a network"
 
@@ -38,7 +38,7 @@ class Network:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(bank_files.FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -140,7 +140,7 @@ def test_when_the_cache_is_full_then_the_longest_unused_go_first(cache, monkeypa
     def banks(number):
         return [key(1000 * number + each) for each in range(10)]
 
-    monkeypatch.setenv(bank_files.LIMIT, str(10 * 1000 * 2 * 2.5 / 1e9))  # room for two and a half
+    monkeypatch.setenv(LIMIT, str(10 * 1000 * 2 * 2.5 / 1e9))  # room for two and a half
     for number in (1, 2):
         read(banks(number), Network(banks(number), size=1000))
     for path in files(cache, ".json"):
@@ -155,7 +155,7 @@ def test_when_features_are_larger_than_the_limit_then_it_is_said_and_nothing_is_
     cache, monkeypatch
 ):
     read(KEYS)
-    monkeypatch.setenv(bank_files.LIMIT, "0.00001")
+    monkeypatch.setenv(LIMIT, "0.00001")
     more = [key(100 + number) for number in range(200)]
     with pytest.raises(BankError, match=r"would take 0.0 GB, over XRAYKIT_CACHE_GB=0.00001"):
         read(more)
@@ -165,7 +165,7 @@ def test_when_features_are_larger_than_the_limit_then_it_is_said_and_nothing_is_
 
 def test_when_the_room_is_taken_by_what_is_needed_too_then_that_stays(cache, monkeypatch):
     read(KEYS)
-    monkeypatch.setenv(bank_files.LIMIT, str(100 * 100 * 2 / 1e9))  # room for a hundred
+    monkeypatch.setenv(LIMIT, str(100 * 100 * 2 / 1e9))  # room for a hundred
     with pytest.raises(BankError, match="features would take"):
         read([*KEYS, *(key(100 + number) for number in range(40))])
     assert right(KEYS, again := Network(KEYS)) and again.computed == 0
@@ -182,20 +182,20 @@ def test_when_something_was_never_finished_then_clearing_removes_it_too(cache):
 
 @pytest.mark.parametrize("limit", ["nan", "-1"])
 def test_when_the_limit_is_out_of_range_then_one_line_says_so(limit, monkeypatch):
-    monkeypatch.setenv(bank_files.LIMIT, limit)
+    monkeypatch.setenv(LIMIT, limit)
     with pytest.raises(xk.InputError, match="expected a number of gigabytes, 0 or more"):
         read(KEYS)
 
 
 def test_when_the_limit_is_no_number_then_one_line_says_so(monkeypatch):
-    monkeypatch.setenv(bank_files.LIMIT, "much")
+    monkeypatch.setenv(LIMIT, "much")
     with pytest.raises(xk.InputError, match="XRAYKIT_CACHE_GB='much': expected a number of giga"):
         read(KEYS)
 
 
 def test_when_the_folder_cant_be_written_then_it_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(bank_files.FOLDER, str(tmp_path / "file"))
+    monkeypatch.setenv(FOLDER, str(tmp_path / "file"))
     with pytest.raises(BankError, match=r"the feature bank in .*file.*: "):
         read(KEYS)
 
@@ -249,7 +249,8 @@ def test_when_the_command_is_asked_then_it_shows_and_clears_the_cache(cache):
 CHILD = """
     import os, resource, signal, sys, time
     import numpy as np
-    from xraykit.training.bank_files import BankError, BankFiles
+    from xraykit.training.bank_files import BankFiles
+    from xraykit.training.cache import BankError
 
     KEYS = [f"{number:032d}" for number in range(640)]
     slow, limit = float(sys.argv[1]), int(sys.argv[2])

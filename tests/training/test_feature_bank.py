@@ -11,8 +11,9 @@ import pytest
 import xraykit as xk
 from xraykit import keras
 from xraykit.data.images import FilePixels
-from xraykit.training import CHECKPOINT_FOLDER, bank_files
+from xraykit.training import CHECKPOINT_FOLDER
 from xraykit.training import train as train_module
+from xraykit.training.cache import FOLDER, LIMIT
 
 layers = keras.layers
 OPTIONS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
@@ -20,7 +21,7 @@ OPTIONS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(bank_files.FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -77,8 +78,8 @@ def test_when_views_are_kept_then_training_is_as_on_the_same_views_the_exact_way
     options = {"augmentation": xk.Augmentation(), "views": 3, "bank_dtype": bank_dtype}
     _, history, _ = train(binary, **options)
     assert "exact" not in capsys.readouterr().out
-    monkeypatch.setenv(bank_files.FOLDER, str(tmp_path / "another"))
-    monkeypatch.setenv(bank_files.LIMIT, "0")
+    monkeypatch.setenv(FOLDER, str(tmp_path / "another"))
+    monkeypatch.setenv(LIMIT, "0")
     _, exact, _ = train(binary, **options)
     assert "The exact way, the whole network in every step: features" in capsys.readouterr().out
     np.testing.assert_allclose(history["loss"], exact["loss"], rtol=2e-2)
@@ -254,4 +255,4 @@ def test_when_two_trainings_want_the_same_features_then_both_end_alike(drawn_cha
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(drawn_challenge), "-1"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first, second = (each.communicate()[0].splitlines()[-1] for each in both)
-    assert first == second and os.environ[bank_files.FOLDER]
+    assert first == second and os.environ[FOLDER]

@@ -7,37 +7,25 @@ features without it were never finished.
 
 import json
 import os
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 from tqdm.std import tqdm
 
-from ..errors import InputError
 from ..files import write_whole
 from ..progress import person_watches
+from .cache import KEY, NAMES, BankError, cache_folder, make_room, read_facts, remove, tidy
 
-FOLDER, LIMIT = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
-LIMIT_GB = 5.0
 CHUNK = 16  # pictures that pass the network at a time: more are no faster, and take more memory
-KEY = np.dtype("S32")
-NAMES = "[0-9a-f]*.json"  # not those that are being written, which begin with a dot
 LEAST, MOST = 0.05, float(np.finfo(np.float16).max)  # from 6e-5 down float16 loses digits
-
-
-class BankError(Exception):
-    """The bank can't be kept; its text is the reason, as a person would say it."""
 
 
 class Rows:
@@ -96,7 +84,7 @@ class BankFiles:
             parts, part, row = self._find(wanted)
             if (part < 0).any():
                 with self._locked():
-                    _tidy(self.folder)
+                    tidy(self.folder)
                     _, part, _ = self._find(wanted)  # another process may have built it
                     missing = np.flatnonzero(part < 0)
                     _, first = np.unique(wanted[missing], return_index=True)
@@ -116,7 +104,7 @@ class BankFiles:
         parts: list[np.ndarray] = []
         part, row = np.full(len(wanted), -1), np.zeros(len(wanted), int)
         for path in sorted(self.folder.glob(NAMES)):
-            facts = _read(path)
+            facts = read_facts(path)
             keys = facts.get("keys", np.array([], KEY))
             order = np.argsort(keys)
             place = np.searchsorted(keys, wanted, sorter=order)
@@ -128,7 +116,7 @@ class BankFiles:
             features = _open(path, facts)
             if features is None:
                 print(f"Feature bank: {path.stem} is damaged or gone; it is computed anew.")
-                _remove(path)
+                remove(path)
                 continue
             self.in_use.add(path)
             part[own], row[own] = len(parts), place[own]
@@ -203,96 +191,6 @@ class _RangeError(Exception):
     """A feature is beyond float16's range, or all are where it has few digits."""
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what was never finished in a network's folder; only under its lock."""
-    for path in [*folder.glob(".*.partial.*"), *folder.glob("*.npy")]:
-        if path.name.startswith(".") or not path.with_suffix(".json").exists():
-            path.unlink(missing_ok=True)
-
-
-def _tidy_all() -> None:
-    """Remove what was never finished anywhere, but where a process works."""
-    for folder in cache_folder().glob("*/"):
-        with suppress(OSError, Timeout), FileLock(folder / ".lock", timeout=0):
-            _tidy(folder)
-
-
-def cache_folder() -> Path:
-    """Return the folder that all features are in, with a name that nobody else uses."""
-    named = Path(os.environ.get(FOLDER) or user_cache_path("xraykit"))
-    return named.expanduser().absolute() / "xraykit-features"
-
-
-def cached() -> pd.DataFrame:
-    """Return what is in the cache, longest unused first: a row a file of features.
-
-    Returns
-    -------
-    DataFrame
-        Columns network, features (how many), MB, used (when last) and path.
-    """
-    rows = []
-    for path in cache_folder().glob(f"*/{NAMES}"):
-        with suppress(OSError):
-            used = datetime.fromtimestamp(int(path.stat().st_mtime))
-            facts = _read(path)
-            size = path.with_suffix(".npy").stat().st_size / 1e6
-            rows.append(
-                (facts.get("about", "damaged"), len(facts.get("keys", [])), size, used, path)
-            )
-    table = pd.DataFrame(rows, columns=["network", "features", "MB", "used", "path"])
-    return table.sort_values("used", ignore_index=True)
-
-
-def clear_cache() -> None:
-    """Remove all features. A training that reads them goes on; it has the files open."""
-    for path in cached()["path"]:
-        _remove(path)
-    _tidy_all()
-
-
-def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
-    """Remove the longest unused files of features until `size` bytes more are within the limit.
-
-    Those `in_use` stay.
-
-    Raises
-    ------
-    BankError
-        If they never can be, or the disk has no room for them.
-    """
-    given = os.environ.get(LIMIT) or str(LIMIT_GB)
-    try:
-        limit = float(given) * 1e9
-    except ValueError:
-        limit = np.nan
-    if not limit >= 0:
-        raise InputError(f"{LIMIT}={given!r}: expected a number of gigabytes, 0 or more")
-    _tidy_all()
-    table = cached()
-    kept = table["path"].isin(in_use)
-    needed = size + 1e6 * table["MB"][kept].sum()
-    if needed > limit:
-        raise BankError(f"features would take {needed / 1e9:.1f} GB, over {LIMIT}={given}")
-    others = table[~kept]
-    for path, left in zip(others["path"], 1e6 * others["MB"][::-1].cumsum()[::-1], strict=True):
-        if needed + left <= limit:
-            break
-        _remove(path)
-    free = shutil.disk_usage(cache_folder()).free
-    if size > free:
-        raise BankError(f"features take {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left")
-
-
-def _read(path: Path) -> dict:
-    """Return what is said of a file of features; nothing if that is damaged."""
-    try:
-        facts = json.loads(path.read_text())
-        return facts | {"keys": np.frombuffer(facts["keys"].encode(), KEY)}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
-
-
 def _open(path: Path, facts: dict) -> np.ndarray | None:
     """Return the features that a file is about, mapped into memory, or None if one is damaged."""
     data = path.with_suffix(".npy")
@@ -310,9 +208,3 @@ def _checksum(keys: np.ndarray, path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _remove(path: Path) -> None:
-    for each in (path, path.with_suffix(".npy")):  # in this order: never said to be, and gone
-        with suppress(OSError):
-            each.unlink()

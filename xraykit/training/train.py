@@ -16,9 +16,9 @@ from ..data.tasks import Task
 from ..errors import InputError, check_whole_number, unknown
 from ..progress import person_watches
 from ..quiet import keras
-from .bank_files import BankError
 from .batch_norm import recalibrate
 from .batches import Batches, Views
+from .cache import BankError
 from .checkpoint import Checkpoint, checkpoint_path
 from .cut import CutError, cut
 from .feature_bank import FeatureBank
