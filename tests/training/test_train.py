@@ -5,6 +5,7 @@ import pytest
 
 import xraykit as xk
 from xraykit import keras
+from xraykit.training import train as train_module
 from xraykit.training.batches import Batches, Views
 
 QUICK = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3}
@@ -43,6 +44,20 @@ def test_when_seed_or_epoch_changes_then_so_does_the_order(numbered):
     assert first == again != other
     half = len(first) // 2
     assert first[:half] != first[half:]
+
+
+@pytest.mark.parametrize("batch_size", [3, 8])
+def test_when_trained_then_each_epoch_has_as_many_steps_as_batches(binary, batch_size, monkeypatch):
+    done = []
+
+    class Steps(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            done.append(int(self.model.optimizer.iterations))
+
+    monkeypatch.setattr(train_module, "_progress", lambda epochs: Steps())
+    xk.train(build(binary), binary, epochs=3, batch_size=batch_size)
+    steps = -(-len(binary.train) // batch_size)
+    assert done == [steps, 2 * steps, 3 * steps]
 
 
 def test_when_augmented_then_validation_pictures_are_not(binary):
