@@ -167,7 +167,7 @@ class BankFiles:
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
                     print(
                         f"Feature bank: computing {len(positions):,} features once, about "
-                        f"{seconds:.0f} s; they are kept ({size / 1e6:.0f} MB).",
+                        f"{seconds:.0f} s; they are kept ({size / 1e6:.1f} MB).",
                         flush=True,
                     )
 
