@@ -33,8 +33,8 @@ class Augmentation:
     interpolated once. What is drawn hangs on the seed, the number of the view and the picture
     alone: view 3 of a picture is the same in every batch, subset and session.
 
-    By default only the intensity changes, which costs a frozen backbone nothing; the handout's limits
-    cost MobileNetV2 60 pictures of 807 (Task 1's notebook).
+    By default only the intensity changes, which costs a frozen backbone nothing; the handout's
+    limits cost MobileNetV2 60 pictures of 807 (Task 1's notebook).
 
     Attributes
     ----------
