@@ -13,7 +13,7 @@ from .memory import PeakMemory
 # isort: split
 from tensorflow.keras.preprocessing.image import DirectoryIterator, ImageDataGenerator
 
-BATCH, TRAIN, VALIDATION = 10, 216, 54
+BATCH, TRAIN = 10, 216
 
 
 def generator() -> ImageDataGenerator:
