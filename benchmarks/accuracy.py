@@ -21,12 +21,12 @@ NETWORKS = {
 WAYS = {
     "augmentation": {
         "none": {},
-        "the kit's": {"augmentation": xk.Augmentation()},
-        "the handout's": {"augmentation": xk.Augmentation.handout()},
+        "the kit's": {"augmentation": "kit"},
+        "the handout's": {"augmentation": "handout"},
     },
     "views": {
-        "exact": {"augmentation": xk.Augmentation(), "exact": True},
-        "8 views": {"augmentation": xk.Augmentation(), "views": 8},
+        "exact": {"augmentation": "kit", "exact": True},
+        "8 views": {"augmentation": "kit", "views": 8},
     },
     "batch_norm": {
         "frozen": {"batch_norm": "frozen"},
@@ -79,22 +79,11 @@ def _task() -> xk.Task:
     return xk.load_task("multiclass")
 
 
-def _folds(backbone: str, seed: int, batch_norm: str = "frozen", **options: object) -> pd.DataFrame:
+def _folds(backbone: str, seed: int, **settings: object) -> pd.DataFrame:
     keras.utils.clear_session()
-    predictions = xk.cross_validate(
-        lambda: xk.build_classifier(
-            backbone,
-            _task().class_names,
-            seed=seed,
-            batch_norm=batch_norm,
-            **NETWORKS[backbone],
-        ),
-        _task(),
-        folds=FOLDS,
-        seed=seed,
-        epochs=EPOCHS,
-        learning_rate=1e-3,
-        **options,
+    recipe = xk.recipes["task2-mobilenetv2"].override(
+        backbone=backbone, epochs=EPOCHS, **NETWORKS[backbone], **settings
     )
+    predictions = xk.cross_validate(recipe, _task(), folds=FOLDS, seed=seed)
     right = predictions["true"] == predictions["predicted"]
     return right.groupby(predictions["fold"]).agg(["sum", "count", "mean"]).astype(np.float64)

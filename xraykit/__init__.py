@@ -8,6 +8,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["recipes"],
     submod_attrs={
         "errors": ["InputError"],
         "quiet": ["keras"],
@@ -26,6 +27,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "plots.pictures": ["plot_pictures"],
         "plots.learning": ["plot_history"],
         "plots.results": ["plot_confusion", "plot_tsne"],
+        "plots.comparison": ["plot_comparison"],
+        "recipes.choose": ["choose_recipe"],
+        "recipes.experiments": ["run_experiment", "saved_experiment"],
+        "recipes.hardware": ["time_recipe"],
         "course.checks": ["check_classifier"],
         "course.saving": ["save_results"],
     },

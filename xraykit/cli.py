@@ -8,6 +8,7 @@ import click
 
 from .data.challenge import DATA, import_challenge
 from .errors import InputError, RunFailedError
+from .evaluation.intervals import proportion
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,8 +130,16 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
 
 
 @cli.command()
-def doctor() -> None:
+@click.option("--time", "recipe", metavar="RECIPE", help="Time a recipe on each device instead.")
+def doctor(recipe: str | None) -> None:
     """Say what is missing here, and what to do."""
+    if recipe:
+        from . import recipes
+        from .recipes.hardware import time_recipe
+
+        times = time_recipe(recipes[recipe])
+        click.echo(times.to_string(index=False, na_rep="", float_format="{:.3g}".format))
+        return
     from .course.doctor import examine
 
     well = True
@@ -138,6 +147,74 @@ def doctor() -> None:
         click.echo(finding)
         well = well and finding.ok
     sys.exit(not well)
+
+
+@cli.command("recipes")
+@click.argument("name", required=False)
+def recipes_(name: str | None) -> None:
+    """List the recipes; with NAME, say all of one."""
+    from . import recipes
+
+    if name:
+        click.echo(recipes[name])
+        return
+    for recipe in (recipes[each] for each in recipes):
+        test = recipe.published.test
+        said = f"published {proportion(*test)}" if test else ""
+        width = "" if recipe.alpha == 1 else f" {recipe.alpha}"
+        click.echo(f"{recipe.name:24} {recipe.backbone + width:17} {recipe.source:36} {said}")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--recipe", default="", help="Whose settings are varied; by default its own.")
+@click.option("--folds", default=5, show_default=True, help="Of the cross-validation by patient.")
+@click.option("--seed", default=42, show_default=True)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("reports/experiments"),
+    help="By default reports/experiments/.",
+)
+def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
+    """Run one of the reports' experiments.
+
+    NAME is backbones, optimizers, batch_sizes, depth, dropout, early_stopping, schedules,
+    preprocessing, batch_norm, more_pictures, learning_curve or augmentation. Leaves a table and a
+    figure, NAME.csv and NAME.png.
+    """
+    from .recipes.experiments import run_experiment
+
+    result = run_experiment(name, recipe, folds=folds, seed=seed)
+    result.save(to)
+    shown = result.table.drop(columns=["right", "of"])
+    click.echo(f"\n{result.question}\n{shown.to_string(index=False, na_rep='')}\n")
+    click.echo(f"{result.finding}\n{to / name}.png")
+
+
+@cli.command()
+@click.option("--recipes", "names", multiple=True, help="One of them; as often as you like.")
+@click.option("--folds", default=5, show_default=True, help="Cross-validation; 0 leaves it out.")
+@click.option("--seed", default=42, show_default=True)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("reports/reproduce.csv"),
+    help="A file for the table; by default reports/reproduce.csv.",
+)
+def reproduce(names: tuple[str, ...], folds: int, seed: int, to: Path) -> None:
+    """Run recipes, by default all, and set what was published beside what is measured.
+
+    The table is written anew after each of them.
+    """
+    from .recipes.reproduce import reproduce as run_all
+    from .recipes.reproduce import write_table
+
+    rows = []
+    for row in run_all(names, folds=folds, seed=seed):
+        rows.append(row)
+        table = write_table(rows, to)
+        click.echo(table.tail(1).to_string(index=False, header=len(rows) == 1, na_rep=""))
 
 
 @cli.command()

@@ -139,7 +139,7 @@ def load_task(
     phantoms = (root / PHANTOMS).is_file()
     if phantoms:
         notes.insert(0, _banner(root))
-    images, skipped = _read(folders, root, image_size, LAYOUT[name][1], in_memory)
+    images, skipped = read_folders(folders, root, image_size, LAYOUT[name][1], in_memory)
     train, test = images["train"], images["test"]
 
     crossing = sorted(set(train.patients) & set(test.patients))
@@ -155,7 +155,7 @@ def load_task(
     ]
     if not allow_leak:
         train = train.subset(np.flatnonzero(~leaks))
-    train, validation = _cut_validation(train, validation_fraction, seed)
+    train, validation = cut_validation(train, validation_fraction, seed)
     task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes), phantoms)
     print(task)
     return task
@@ -221,13 +221,31 @@ def _subfolders(folder: Path) -> set[str]:
     return {path.name for path in list_files(folder) if path.is_dir()} if folder.is_dir() else set()
 
 
-def _read(
+def read_folders(
     folders: dict[tuple[str, str], Path],
     root: Path,
     image_size: int,
     classes: tuple[str, ...],
     in_memory: bool | None,
 ) -> tuple[dict[str, ImageSet], pd.DataFrame]:
+    """Return the pictures of each split, and a table of those that can't be used.
+
+    Parameters
+    ----------
+    folders : dict
+        From split and class to folder.
+    root : Path
+        What the pictures' paths are relative to.
+    image_size, in_memory
+        As in `load_task`.
+    classes : tuple of str
+        In the order of the labels.
+
+    Raises
+    ------
+    InputError
+        As in `load_task`.
+    """
     files = [(*where, path) for where, folder in folders.items() for path in list_files(folder)]
     held = Counter(where[:2] for where in files)
     for where, folder in folders.items():
@@ -246,7 +264,7 @@ def _read(
 
     results = in_threads(attempt, [path for *_, path in files], doing="reading")
     skipped, lost, twins = [], defaultdict(list), {}
-    rows: dict[str, list[tuple]] = {split: [] for split in SPLITS}
+    rows: dict[str, list[tuple]] = {split: [] for split, _ in folders}
     for (split, label, path), result in zip(files, results, strict=True):
         relative = path.relative_to(root).as_posix()
         if isinstance(result, UnusableError):
@@ -277,7 +295,14 @@ def _read(
     return images, pd.DataFrame(skipped, columns=["path", "reason"])
 
 
-def _cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+def cut_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Return the pictures in two sets, the second of about that share, no patient in both.
+
+    Raises
+    ------
+    InputError
+        If a class has too few patients.
+    """
     share = max(Fraction(fraction).limit_denominator(10), Fraction(1, 10))
     folds = share.denominator
     for label, class_name in enumerate(images.class_names):

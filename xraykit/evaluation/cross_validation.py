@@ -2,40 +2,51 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..data.tasks import Task
-from ..errors import InputError, check_whole_number
+from ..data.images import ImageSet
+from ..data.tasks import Task, cut_validation
+from ..errors import check_whole_number
 from ..quiet import keras
-from ..training.train import train
 from .intervals import proportion
 from .predictions import predict
 
 
+class Trainable(Protocol):
+    """What builds and trains a new model each time, such as a recipe."""
+
+    keep: str
+    early_stopping: int | None
+
+    def train(self, task: Task, seed: int) -> tuple[keras.Model, pd.DataFrame]:
+        """Return a model trained on `task.train`, and its history."""
+
+
 def cross_validate(
-    build: Callable[[], keras.Model],
+    recipe: Trainable,
     task: Task,
     folds: int = 5,
     seed: int = 42,
-    **training: object,
+    shown: Callable[[ImageSet], ImageSet] | None = None,
 ) -> pd.DataFrame:
     """Train on all folds but one, predict the one left out, in turn; print how it went.
 
     Folds are cut from the training and validation pictures by patient, stratified and seeded; the
-    test pictures take no part. The fold left out is watched while training and decides nothing:
-    the last epoch's weights predict it.
+    test pictures take no part. The fold left out is watched while training and decides nothing.
+    Where the recipe stops early or keeps the best epoch, a fifth of the training pictures is cut
+    off by patient to decide that.
 
     Parameters
     ----------
-    build : callable
-        Called without arguments, returns a new model for each fold.
+    recipe : Recipe
     task : Task
     folds, seed : int
-    **training
-        Passed on to `train`: epochs, batch_size, learning_rate, … but neither `keep` nor
-        `early_stopping`.
+    shown : callable, optional
+        Gets the pictures that a fold is to be trained on, and returns those that it is trained on:
+        fewer, or others more.
 
     Returns
     -------
@@ -45,29 +56,25 @@ def cross_validate(
     Raises
     ------
     InputError
-        If the fold left out could leak into its own training: by those two, or because `build`
-        gives one model twice.
+        If the recipe and the task don't fit, or there are too few patients for so many folds.
     """
     check_whole_number("folds", folds, least=2)
-    if deciding := sorted({"keep", "early_stopping"} & set(training)):
-        raise InputError(
-            f"{' and '.join(deciding)} would let the fold left out choose its own weights: "
-            "leave it out, and choose the number of epochs beforehand"
-        )
     images = task.train.join(task.validation)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    parts, last = [], None
+    parts = []
     for fold, (rest, left_out) in enumerate(
         splitter.split(images.paths, images.labels, images.patients), start=1
     ):
-        part = replace(task, train=images.subset(rest), validation=images.subset(left_out))
-        model = build()
-        if model is last:
-            raise InputError("build() gave the same model twice: expected a new one for each fold")
-        last = model
-        print(f"Fold {fold} of {folds}: {len(rest)} pictures to train on, {len(left_out)} left out")
-        train(model, part, seed=seed, **training)
-        parts.append(predict(model, part.validation).assign(fold=fold))
+        train, validation = images.subset(rest), images.subset(left_out)
+        if shown:
+            train = shown(train)
+        if recipe.early_stopping or recipe.keep == "best":
+            train, validation = cut_validation(train, 0.2, seed)
+        print(
+            f"Fold {fold} of {folds}: {len(train)} pictures to train on, {len(left_out)} left out"
+        )
+        model, _ = recipe.train(replace(task, train=train, validation=validation), seed=seed)
+        parts.append(predict(model, images.subset(left_out)).assign(fold=fold))
     predictions = pd.concat(parts, ignore_index=True)
     right = predictions["true"] == predictions["predicted"]
     by_fold = right.groupby(predictions["fold"]).mean()

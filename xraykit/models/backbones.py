@@ -20,6 +20,7 @@ PREPROCESSING = {
     "EfficientNetB0": "efficientnet",
     "SmallCNN": "tf",
 }
+SCALINGS = ("own", "rescale")
 BATCH_NORM = ("frozen", "recalibrate", "train")
 WITH_ALPHA = ("MobileNet", "MobileNetV2", "SmallCNN")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -32,6 +33,7 @@ def backbone(
     cut_at: str | None = None,
     trainable_from: str | None = None,
     batch_norm: str = "frozen",
+    preprocessing: str = "own",
     image_size: int = 224,
 ) -> keras.Model:
     """Build a flat network from raw RGB pixels (0 to 255) to its last feature map.
@@ -59,6 +61,9 @@ def backbone(
         Whether BatchNorm layers keep their ImageNet statistics, wherever they stand; are frozen
         as well, once `train` has estimated the statistics anew on the training pictures; or all
         of them train. SmallCNN's train with the rest of it.
+    preprocessing : {"own", "rescale"}
+        The scaling that the network's weights expect; or 1/255 for every network, as in the
+        handout of 2020, to see what that does.
     image_size : int
         Height and width of the pictures in pixels.
 
@@ -84,11 +89,14 @@ def backbone(
         raise unknown("backbone", name, PREPROCESSING)
     if batch_norm not in BATCH_NORM:
         raise unknown("batch_norm", batch_norm, BATCH_NORM)
+    if preprocessing not in SCALINGS:
+        raise unknown("preprocessing", preprocessing, SCALINGS)
     if alpha != 1 and name not in WITH_ALPHA:
         raise InputError(
             f"alpha={alpha}: only {' and '.join(WITH_ALPHA)} come in widths; {name} takes alpha=1"
         )
-    network = _build(name, alpha, image_size)
+    scaling = PREPROCESSING[name] if preprocessing == "own" else preprocessing
+    network = _build(name, alpha, scaling, image_size)
     _check_layer(network, cut_at)
     if weights == "imagenet" and name != "SmallCNN":
         full_size = (224, 224, 3)  # the weights serve every size; Keras warns if none is named
@@ -120,9 +128,9 @@ def _application(name: str, alpha: float, weights: str | None, **options: object
     return getattr(keras.applications, name)(include_top=False, weights=weights, **options)
 
 
-def _build(name: str, alpha: float, image_size: int) -> keras.Model:
+def _build(name: str, alpha: float, scaling: str, image_size: int) -> keras.Model:
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    scaled = _preprocessing(PREPROCESSING[name], pixels)
+    scaled = _preprocessing(scaling, pixels)
     try:
         if name == "SmallCNN":
             output = _small_cnn(scaled, alpha)
@@ -142,6 +150,8 @@ def _preprocessing(kind: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
     if kind == "caffe":
         pixels = pixels[..., ::-1]
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
+    elif kind == "rescale":
+        scale, offset = 1 / 255, 0.0
     elif kind == "torch":
         scale = [1 / (255 * std) for std in IMAGENET_STD]
         offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]

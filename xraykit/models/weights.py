@@ -1,11 +1,15 @@
 """Where a backbone's ImageNet weights come from: a file, a folder of files, or Keras' download."""
 
+import io
 import os
+import socket
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from ..errors import InputError
+from ..progress import person_watches
 from ..quiet import keras
 
 # The names under which Keras caches its `include_top=False` weights; {alpha} is spelled its way.
@@ -20,6 +24,13 @@ KERAS_FILES = {
     "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5",
     "EfficientNetB0": "efficientnetb0_notop.h5",
 }
+
+
+SILENCE = 20.0  # seconds without an answer, after which a download has failed
+
+
+class NoWeightsError(InputError):
+    """ImageNet weights can't be had here; the text names the ways out."""
 
 
 def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
@@ -52,8 +63,10 @@ def load_imagenet(
 
     Raises
     ------
+    NoWeightsError
+        If they can't be had.
     InputError
-        If the weights can't be had; the text names the ways out.
+        If a file is damaged, or another network's.
     """
     files = candidate_files(name, alpha)
     named = os.environ.get("XRAYKIT_WEIGHTS_DIR")
@@ -66,8 +79,11 @@ def load_imagenet(
                 _load(network if end is None else up_to(network, end), path)
                 return
             too_short = f" ({file} is there, and serves with cut_at={end!r})"
+    patience = socket.getdefaulttimeout()
     try:
-        network.set_weights(download().get_weights())
+        socket.setdefaulttimeout(SILENCE)  # Keras would wait for ever
+        with nullcontext() if person_watches() else redirect_stdout(io.StringIO()):
+            network.set_weights(download().get_weights())
         for layer in network.layers:
             if isinstance(layer, keras.layers.Normalization):
                 layer.finalize_state()  # takes its new mean and variance into use
@@ -78,11 +94,13 @@ def load_imagenet(
             if folder
             else f"XRAYKIT_WEIGHTS_DIR is not set (to a folder that holds {wanted})"
         )
-        raise InputError(
+        raise NoWeightsError(
             f"ImageNet weights for {name} can't be had: Keras' download failed ({error}), and "
             f"{where}. Put the file there, pass weights=FILE, choose another backbone, or train "
             "'SmallCNN', which needs none"
         ) from error
+    finally:
+        socket.setdefaulttimeout(patience)
 
 
 def load_file(network: keras.Model, path: Path, cut_at: str | None) -> None:

@@ -1,7 +1,10 @@
 """Results: the confusion matrix, and the flat map of what the network sees."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from ..data.images import ImageSet
@@ -60,16 +63,25 @@ def plot_tsne(
     """
     if isinstance(models, keras.Model):
         models = {"": models}
-    figure, axes = plt.subplots(
-        1, len(models), figsize=(6 * len(models), 5.2), layout="constrained", squeeze=False
-    )
-    for axis, (name, model) in zip(axes.flat, models.items(), strict=True):
-        layout = tsne(model, images, perplexity, seed)
-        for label, style in class_styles(images.class_names).items():
+    layouts = {name: tsne(model, images, perplexity, seed) for name, model in models.items()}
+    return plot_layouts(layouts, images.class_names)
+
+
+def plot_layouts(layouts: dict[str, pd.DataFrame], class_names: Sequence[str]) -> Figure:
+    """Plot layouts that `tsne` gave, side by side under their names, four in a row at most."""
+    columns = min(4, len(layouts))
+    rows = -(-len(layouts) // columns)
+    size = (6 * columns, 5.2 * rows) if columns < 3 else (4 * columns, 3.9 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for axis in axes.flat[len(layouts) :]:
+        axis.set_axis_off()
+    for axis, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
+        for label, style in class_styles(class_names).items():
             own = layout[layout["class"] == label]
             axis.scatter(own["x"], own["y"], s=28, alpha=0.75, linewidths=0, label=label, **style)
         axis.set(xticks=[], yticks=[], title=name)
     axes[0, 0].legend(title="true class")
-    figure.suptitle(f"t-SNE of the features layer, {len(images)} pictures", fontsize=11)
+    pictures = len(next(iter(layouts.values())))
+    figure.suptitle(f"t-SNE of the features layer, {pictures} pictures", fontsize=11)
     plt.close(figure)
     return figure

@@ -1,0 +1,32 @@
+"""Configurations: `xk.recipes[name]` is one of them.
+
+This package is the mapping itself (a module may have a class of its own: Python's data model,
+"Customizing module attribute access"), since Python would put the package in its place otherwise.
+"""
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+from ..errors import unknown
+from .published import RECIPES
+from .recipe import Recipe
+
+
+class _Recipes(ModuleType):
+    def __getitem__(self, name: str) -> Recipe:
+        if name not in RECIPES:
+            raise unknown("recipe", name, RECIPES)
+        return RECIPES[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(RECIPES)
+
+    def __len__(self) -> int:
+        return len(RECIPES)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(RECIPES)
+
+
+sys.modules[__name__].__class__ = _Recipes

@@ -1,0 +1,432 @@
+"""The experiments of the two reports: what changes when one setting of a recipe changes."""
+
+import io
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ..data.external import load_external
+from ..data.images import ImageSet
+from ..data.tasks import Task, load_task
+from ..errors import InputError, unknown
+from ..evaluation.comparison import holm, mcnemar
+from ..evaluation.cross_validation import cross_validate
+from ..evaluation.embedding import tsne
+from ..evaluation.intervals import proportion
+from ..evaluation.predictions import predict
+from ..files import write_whole
+from ..plots.comparison import plot_comparison
+from ..plots.results import plot_layouts
+from ..quiet import keras
+from .choose import runnable
+from .published import RECIPES
+from .recipe import Recipe
+
+SAVED = Path(__file__).with_name("saved")
+BACKBONES = (
+    ("MobileNetV2", 1.0),
+    ("MobileNet", 1.0),
+    ("EfficientNetB0", 1.0),
+    ("ResNet50", 1.0),
+    ("ResNet50V2", 1.0),
+    ("DenseNet121", 1.0),
+    ("InceptionV3", 1.0),
+    ("VGG16", 1.0),
+    ("VGG19", 1.0),
+)
+# Report B's test accuracies of task2-vgg16-wide, in percent, for batches of 5 to 15.
+REPORT_B = dict(zip(range(5, 16), (61, 69, 55, 47, 50, 75, 64, 77, 61, 61, 69), strict=True))
+DEPTHS = {
+    "MobileNetV2": ("block_16_expand", "block_15_expand", "block_13_expand"),
+    "VGG16": ("block5_conv3", "block5_conv1", "block4_conv1"),
+    "ResNet50": ("conv4_block6_1_conv", "conv4_block5_1_conv", "conv4_block4_1_conv"),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of an experiment.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    shown : callable, optional
+        As in `cross_validate`: what becomes of the pictures that a fold is trained on.
+    published : float, optional
+        The test accuracy that a report has for it, 0 to 1.
+    """
+
+    recipe: Recipe
+    shown: Callable[[ImageSet], ImageSet] | None = None
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, the recipe that it is asked of, and the settings that are compared.
+
+    Attributes
+    ----------
+    question : str
+    settings : callable
+        Gets the recipe, returns its settings by their names, the one to compare with first.
+    recipe : str
+        The recipe's name, unless another is asked for.
+    tested : bool
+        Whether the test pictures are predicted as well, once, and t-SNE maps made.
+    """
+
+    question: str
+    settings: Callable[[Recipe], dict[str, Setting]]
+    recipe: str = "task2-mobilenetv2"
+    tested: bool = False
+
+
+def _backbones(recipe: Recipe) -> dict[str, Setting]:
+    return {
+        name: Setting(recipe.override(backbone=name, alpha=alpha, trainable_from=None))
+        for name, alpha in BACKBONES
+    }
+
+
+def _optimizers(recipe: Recipe) -> dict[str, Setting]:
+    return {
+        f"{optimizer}, {rate:g}": Setting(recipe.override(optimizer=optimizer, learning_rate=rate))
+        for optimizer, rate in (
+            ("adam", 1e-3),
+            ("rmsprop", 1e-3),
+            ("sgd", 1e-3),
+            ("sgd", 1e-2),
+            ("sgd", 1e-1),
+        )
+    }
+
+
+def _batch_sizes(recipe: Recipe) -> dict[str, Setting]:
+    sizes = sorted(REPORT_B, key=lambda size: size != recipe.batch_size)
+    return {
+        f"{size}": Setting(recipe.override(batch_size=size), published=REPORT_B[size] / 100)
+        for size in sizes
+    }
+
+
+def _depths(recipe: Recipe) -> dict[str, Setting]:
+    if recipe.backbone not in DEPTHS:
+        raise InputError(
+            f"depth: expected a recipe with {', '.join(DEPTHS)}, found {recipe.backbone}"
+        )
+    alone = recipe.override(trainable_from=None)
+    settings = {"head alone, as the recipe has it": Setting(alone)}
+    for layer in (None, *DEPTHS[recipe.backbone]):
+        name = f"from {layer}" if layer else "head alone"
+        slow = alone.override(trainable_from=layer, learning_rate=1e-4)
+        settings[f"{name}, 0.0001"] = Setting(slow)
+    return settings
+
+
+def _dropout(recipe: Recipe) -> dict[str, Setting]:
+    def head(rate: float) -> tuple:
+        return tuple(
+            (kind, options | {"rate": rate} if kind == "Dropout" else options)
+            for kind, options in recipe.head
+        )
+
+    if not any(kind == "Dropout" for kind, _ in recipe.head):
+        raise InputError(f"dropout: the head of {recipe.name} has none")
+    return {f"{rate:g}": Setting(recipe.override(head=head(rate))) for rate in (0.2, 0, 0.5, 0.8)}
+
+
+def _stopping(recipe: Recipe) -> dict[str, Setting]:
+    long = recipe.override(epochs=4 * recipe.epochs)
+    return {
+        f"{recipe.epochs} epochs": Setting(recipe),
+        f"{long.epochs} epochs": Setting(long),
+        f"up to {long.epochs}, best one kept": Setting(long.override(keep="best")),
+        f"up to {long.epochs}, stopped after 5 without gain, best one kept": Setting(
+            long.override(keep="best", early_stopping=5)
+        ),
+    }
+
+
+def _schedules(recipe: Recipe) -> dict[str, Setting]:
+    rate, epochs = 1e-3, 2 * recipe.epochs
+    begun = {"initial_learning_rate": rate}
+    given = {
+        f"constant, {rate:g}": rate,
+        "inverse time decay, rate 1 an epoch": begun
+        | {"schedule": "InverseTimeDecay", "decay_epochs": 1, "decay_rate": 1},
+        "cosine, to 0": begun | {"schedule": "CosineDecay", "decay_epochs": epochs},
+        "a tenth after half of the epochs": {
+            "schedule": "PiecewiseConstantDecay",
+            "boundaries": [epochs // 2],
+            "values": [rate, rate / 10],
+        },
+    }
+    return {
+        name: Setting(recipe.override(epochs=epochs, learning_rate=each))
+        for name, each in given.items()
+    }
+
+
+def _preprocessing(recipe: Recipe) -> dict[str, Setting]:
+    return {
+        f"{name}, {scaling}": Setting(
+            recipe.override(
+                backbone=name,
+                alpha=1.0,
+                trainable_from=None,
+                preprocessing="rescale" if scaling == "1/255" else "own",
+            )
+        )
+        for name in ("ResNet50", "VGG16", "ResNet50V2", "MobileNetV2")
+        for scaling in ("its own scaling", "1/255")
+    }
+
+
+def _batch_norm(recipe: Recipe) -> dict[str, Setting]:
+    # A smaller picture: the network that trains its BatchNorm is computed whole in every step.
+    recipe = recipe.override(image_size=112, epochs=15)
+    said = {("rescale", "frozen"): 0.26, ("rescale", "train"): 25 / 36}
+    words = {"own": "its own scaling", "rescale": "1/255"}
+    ways = {"frozen": "frozen", "recalibrate": "recalibrated", "train": "trained"}
+    return {
+        f"{words[scaling]}, BatchNorm {ways[way]}": Setting(
+            recipe.override(preprocessing=scaling, batch_norm=way),
+            published=said.get((scaling, way)),
+        )
+        for scaling in words
+        for way in ways
+    }
+
+
+def _more_pictures(recipe: Recipe) -> dict[str, Setting]:
+    return {
+        "the challenge's own": Setting(recipe),
+        "20 more a class": Setting(recipe, partial(_with_others, 20, recipe.image_size)),
+        "60 more a class": Setting(recipe, partial(_with_others, 60, recipe.image_size)),
+    }
+
+
+def _learning_curve(recipe: Recipe) -> dict[str, Setting]:
+    return {
+        name: Setting(recipe, partial(_part, eighths) if eighths < 8 else None)
+        for name, eighths in (("all", 8), ("a half", 4), ("a quarter", 2), ("an eighth", 1))
+    }
+
+
+def _augmentation(recipe: Recipe) -> dict[str, Setting]:
+    return {
+        name: Setting(recipe.override(augmentation=kind))
+        for name, kind in (
+            ("none", "none"),
+            ("the kit's: brightness and contrast", "kit"),
+            ("the handout's: turned, flipped, shifted", "handout"),
+        )
+    }
+
+
+def _with_others(number: int, image_size: int, images: ImageSet) -> ImageSet:
+    """Return pictures with that many of each class from elsewhere, of other patients."""
+    others = load_external(("adult_covid", "child"), images.class_names, image_size)
+    new = ~np.isin(others.patients, images.patients)
+    rows = [
+        np.flatnonzero(new & (others.labels == label))[:number]
+        for label in range(len(images.class_names))
+    ]
+    return images.join(others.subset(np.concatenate(rows)))
+
+
+def _part(eighths: int, images: ImageSet) -> ImageSet:
+    """Return so many eighths of the pictures, by patient; a larger part holds the smaller."""
+    splitter = StratifiedGroupKFold(8, shuffle=True, random_state=0)
+    parts = [part for _, part in splitter.split(images.paths, images.labels, images.patients)]
+    return images.subset(np.sort(np.concatenate(parts[:eighths])))
+
+
+EXPERIMENTS = {
+    "backbones": Experiment("Which backbone?", _backbones, tested=True),
+    "optimizers": Experiment("Which optimizer, at which learning rate?", _optimizers),
+    "batch_sizes": Experiment("How many pictures a step?", _batch_sizes),
+    "depth": Experiment("How much of the backbone should be trained?", _depths),
+    "dropout": Experiment("How much dropout?", _dropout),
+    "early_stopping": Experiment("When to stop?", _stopping),
+    "schedules": Experiment("Should the learning rate fall?", _schedules),
+    "preprocessing": Experiment("What does the wrong scaling do?", _preprocessing),
+    "batch_norm": Experiment(
+        "Was it BatchNorm, or the scaling?", _batch_norm, recipe="task2-resnet50"
+    ),
+    "more_pictures": Experiment("Do more pictures help?", _more_pictures),
+    "learning_curve": Experiment("How many pictures does it take?", _learning_curve),
+    "augmentation": Experiment("Does augmentation help?", _augmentation),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an experiment gave.
+
+    Attributes
+    ----------
+    name, question : str
+    table : DataFrame
+        A row a setting: right and of (cross-validated, by patient), accuracy (the same with its
+        95 % interval), only_first and only_this (pictures that the first row or this one alone got
+        right), p (exact McNemar test against the first row, Holm's correction over the rows),
+        parameters, trainable, seconds (of the cross-validation), note; where there is one, the
+        published share, and test (pictures right).
+    layouts : dict
+        t-SNE of the training pictures by setting, where there is one.
+    """
+
+    name: str
+    table: pd.DataFrame
+    layouts: dict[str, pd.DataFrame]
+
+    @property
+    def question(self) -> str:
+        """What was asked."""
+        return EXPERIMENTS[self.name].question
+
+    @property
+    def finding(self) -> str:
+        """The answer in one sentence."""
+        run = self.table.dropna(subset="of")
+        first, others = run.iloc[0], run.iloc[1:]
+        apart = others[others["p"] < 0.05]
+        said = ", ".join(f"{row.setting} ({row.accuracy})" for row in apart.itertuples())
+        answer = f"Apart from it at p < 0.05: {said}" if len(apart) else "None is apart from it"
+        return f"{first['setting']}: {first['accuracy']}. {answer}, of {len(others)} compared."
+
+    def save(self, folder: Path) -> None:
+        """Write NAME.csv and NAME.png, and NAME-tsne.csv and .png where there are t-SNE maps.
+
+        Raises
+        ------
+        OSError
+            If the folder can't be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(self.table, folder / f"{self.name}.csv")
+        figures = {self.name: plot_comparison(self.table, self.question)}
+        if self.layouts:
+            maps = [each.assign(network=name) for name, each in self.layouts.items()]
+            columns = ["network", "class", "x", "y"]
+            _write(pd.concat(maps)[columns].round(2), folder / f"{self.name}-tsne.csv")
+            classes = maps[0]["class"].unique()
+            figures[f"{self.name}-tsne"] = plot_layouts(self.layouts, classes)
+        for name, figure in figures.items():
+            write_whole(folder / f"{name}.png", partial(figure.savefig, dpi=110))
+
+
+def run_experiment(
+    name: str,
+    recipe: str = "",
+    data: str | Path = "auto",
+    folds: int = 5,
+    seed: int = 42,
+) -> Result:
+    """Run one of the reports' experiments: each setting in cross-validation by patient.
+
+    Parameters
+    ----------
+    name : str
+        backbones, optimizers, batch_sizes, depth, dropout, early_stopping, schedules,
+        preprocessing, batch_norm, more_pictures, learning_curve or augmentation.
+    recipe : str
+        Whose settings are varied, one of `xk.recipes`; "" takes the experiment's own.
+    data : str or Path
+        As in `xk.load_task`.
+    folds, seed : int
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or the recipe doesn't lend itself to the question.
+    """
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    experiment = EXPERIMENTS[name]
+    chosen = recipe or experiment.recipe
+    if chosen not in RECIPES:
+        raise unknown("recipe", chosen, RECIPES)
+    settings = experiment.settings(RECIPES[chosen])
+    first = next(iter(settings.values())).recipe
+    task = load_task(first.task, data, image_size=first.image_size, seed=seed)
+    rows, predictions, layouts = [], {}, {}
+    for label, setting in settings.items():
+        start = time.perf_counter()
+        part, note = runnable(setting.recipe)
+        size = (part or setting.recipe).override(weights=None).build(task.class_names)
+        row = {"setting": label, "published": setting.published, "note": note}
+        row["parameters"] = size.count_params()
+        row["trainable"] = sum(each.shape.num_elements() for each in size.trainable_weights)
+        if part:
+            with redirect_stdout(io.StringIO()):  # or it would flood the table
+                found = cross_validate(part, task, folds, seed, setting.shown)
+            predictions[label] = found
+            row |= _counts(found)
+            row["seconds"] = round(time.perf_counter() - start, 1)
+            if experiment.tested:
+                row["test"], layouts[label] = _tested(part, task, seed)
+        print(f"{label}: {row.get('accuracy', note)}", flush=True)
+        rows.append(row)
+        keras.utils.clear_session()
+    if not predictions:
+        raise InputError(
+            f"{name}: no ImageNet weights to be had for any setting. Take --recipe "
+            "task2-smallcnn, which needs none"
+        )
+    return Result(name, _compared(pd.DataFrame(rows), predictions), layouts)
+
+
+def saved_experiment(name: str) -> Result:
+    """Return what an experiment gave where this kit was made, on the real pictures.
+
+    Raises
+    ------
+    InputError
+        If there is no such experiment.
+    """
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    table = pd.read_csv(SAVED / f"{name}.csv", keep_default_na=False, na_values=[""])
+    maps = SAVED / f"{name}-tsne.csv"
+    layouts = dict(iter(pd.read_csv(maps).groupby("network", sort=False))) if maps.exists() else {}
+    return Result(name, table, layouts)
+
+
+def _counts(predictions: pd.DataFrame) -> dict[str, object]:
+    right, of = int((predictions["true"] == predictions["predicted"]).sum()), len(predictions)
+    return {"right": right, "of": of, "accuracy": proportion(right, of)}
+
+
+def _tested(recipe: Recipe, task: Task, seed: int) -> tuple[str, pd.DataFrame]:
+    with redirect_stdout(io.StringIO()):  # or it would flood the table
+        model, _ = recipe.train(task, seed)
+    return _counts(predict(model, task.test))["accuracy"], tsne(model, task.train, seed=seed)
+
+
+def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Add the paired tests of each row that was run against the first of them."""
+    first, *others = predictions
+    tests = {label: mcnemar(predictions[first], predictions[label]) for label in others}
+    corrected = holm([p for *_, p in tests.values()]) if tests else []
+    for (label, (only_first, only_this, _)), p in zip(tests.items(), corrected, strict=True):
+        row = table["setting"] == label
+        table.loc[row, ["only_first", "only_this", "p"]] = only_first, only_this, round(p, 4)
+    order = ["setting", "right", "of", "accuracy", "only_first", "only_this", "p", "published"]
+    order += ["test", "parameters", "trainable", "seconds", "note"]
+    table = table.reindex(columns=[name for name in order if name in table])
+    whole = table.columns.intersection(["right", "of", "only_first", "only_this"])
+    return table.astype(dict.fromkeys(whole, "Int64")).dropna(axis="columns", how="all")
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    write_whole(path, lambda partial: table.to_csv(partial, index=False))

@@ -1,0 +1,101 @@
+"""How long a recipe takes on each device that TensorFlow sees here."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import pandas as pd
+
+from ..quiet import keras, tf
+from ..training.cut import CutError, cut
+from ..training.optimizers import build_optimizer
+from ..training.precision import PRECISIONS, computing_in
+from .recipe import Recipe
+
+# Report B's 100 epochs of Task 2, whole VGG16 in every step, 21 steps of 10 pictures an epoch.
+REPORT_B = (
+    ("report B: a cluster's CPU, 2020", 2786.0),
+    ("report B: a Tesla V100, 2020", 483.0),
+)
+REPORT_B_STEPS = 100 * 21
+TRAINING, WATCHED = 215, 54  # pictures of Task 2, as the kit cuts them
+CLASSES = {"binary": ("normal", "covid"), "multiclass": ("normal", "covid", "bac", "vir")}
+TIMES = 5
+
+
+def time_recipe(recipe: Recipe) -> pd.DataFrame:
+    """Time a recipe's steps on each device, and reckon its whole training on Task 2 from them.
+
+    New weights and random pictures: they take as long as real ones. Where the first layers are
+    frozen, they are computed once a picture and view, and each step trains the rest.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    DataFrame
+        A row a device and precision: picture_seconds (of the frozen part, a picture),
+        step_seconds (of what trains), total_seconds (of all epochs, validation left out); then
+        report B's own figures.
+    """
+    rows = [
+        {"device": device, "precision": precision, **_timed(recipe, device, precision)}
+        for device in keras.distribution.list_devices()
+        for precision in PRECISIONS
+    ]
+    rows += [
+        {
+            "device": device,
+            "precision": "float32",
+            "step_seconds": total / REPORT_B_STEPS,
+            "total_seconds": total,
+        }
+        for device, total in REPORT_B
+    ]
+    return pd.DataFrame(rows)
+
+
+def _timed(recipe: Recipe, device: str, precision: str) -> dict[str, float]:
+    random = np.random.default_rng(0)
+    with tf.device(device):
+        model = recipe.override(weights=None).build(CLASSES[recipe.task])
+        labels = random.integers(0, 2, (recipe.batch_size, 1)).astype("float32")
+        pixels = random.uniform(0, 255, (recipe.batch_size, *model.input_shape[1:]))
+        with computing_in(precision, model):
+            frozen, trained, shown = None, model, pixels.astype("float32")
+            if not recipe.exact:
+                with suppress(CutError):
+                    frozen, trained = cut(model)
+            picture = 0.0
+            if frozen:
+                picture = _median(lambda: frozen.predict_on_batch(shown)) / recipe.batch_size
+                shown = frozen.predict_on_batch(shown)
+            binary = model.output_shape[-1] == 1
+            trained.compile(
+                optimizer=build_optimizer(recipe.optimizer, 1e-4),
+                loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
+            )
+            trained.optimizer.build(trained.trainable_variables)
+            step = _median(lambda: trained.train_on_batch(shown, labels))
+    views = 1 if recipe.augmentation == "none" else recipe.views
+    steps = recipe.epochs * -(-TRAINING // recipe.batch_size)
+    computed = picture * (TRAINING * views + WATCHED)
+    return {
+        "picture_seconds": picture,
+        "step_seconds": step,
+        "total_seconds": computed + steps * step,
+    }
+
+
+def _median(work: Callable[[], object]) -> float:
+    """Return the seconds that something takes, the middle of some times after the first."""
+    work()
+    times = []
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))

@@ -1,0 +1,281 @@
+"""A recipe: one configuration as data, from network to number of epochs, with where it is from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from types import NoneType
+from typing import TYPE_CHECKING, get_args, get_type_hints
+
+from ..data.augmentation import Augmentation
+from ..data.tasks import Task
+from ..errors import InputError, check_whole_number, unknown
+from ..evaluation.intervals import proportion
+from .schedule import build_rate, check_rate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..quiet import keras
+
+KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
+KINDS |= {dict: "a dict", tuple: "a list", NoneType: "None"}
+AUGMENTATIONS = {
+    "none": lambda: None,
+    "kit": Augmentation,
+    "handout": Augmentation.handout,
+}
+NETWORK = ("weights", "alpha", "cut_at", "trainable_from", "batch_norm", "preprocessing")
+TRAINING = ("epochs", "batch_size", "optimizer", "views", "exact", "precision")
+TRAINING += ("early_stopping", "keep")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a report says of its own system.
+
+    Attributes
+    ----------
+    test : pair of int, optional
+        Test pictures right, of how many.
+    loss : float, optional
+        On the test pictures, in nats.
+    parameters, trainable : int, optional
+        Weights in all, and those that are trained.
+    remark : str
+        What else is said.
+    """
+
+    test: tuple[int, int] | None = None
+    loss: float | None = None
+    parameters: int | None = None
+    trainable: int | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Recipe:
+    """A network, its head and its training, as data that can be read, changed and run.
+
+    Attributes
+    ----------
+    name, source : str
+        What it is called, and where it is from.
+    task : {"binary", "multiclass"}
+    backbone, weights, alpha, cut_at, trainable_from, batch_norm, preprocessing, image_size
+        As in `xk.backbone`.
+    head : list of pairs
+        Each the name of a Keras layer and its arguments, from the feature maps up to the output,
+        which is added: `["Dense", {"units": 256, "activation": "relu", "name": "features"}]`.
+    optimizer, epochs, batch_size, views, exact, precision, early_stopping, keep
+        As in `xk.train`.
+    learning_rate : float or dict
+        A dict names a Keras schedule, with durations in epochs, such as `{"schedule":
+        "InverseTimeDecay", "initial_learning_rate": 5e-4, "decay_epochs": 1, "decay_rate": 1}`;
+        the others are ExponentialDecay, CosineDecay and PiecewiseConstantDecay.
+    augmentation : {"none", "kit", "handout"}
+        `xk.Augmentation()` or `xk.Augmentation.handout()`.
+    published : Published
+    assumptions : tuple of str
+        What the source leaves out, and what is assumed in its place.
+    repaired : dict
+        What the source did otherwise, because of a bug of the handout: `as_published` does so too.
+
+    Raises
+    ------
+    InputError
+        If a value is of the wrong type, or impossible.
+    """
+
+    name: str
+    source: str
+    task: str
+    backbone: str
+    weights: str | None = "imagenet"
+    alpha: float = 1.0
+    cut_at: str | None = None
+    trainable_from: str | None = None
+    batch_norm: str = "frozen"
+    preprocessing: str = "own"
+    image_size: int = 224
+    head: tuple
+    optimizer: str = "adam"
+    learning_rate: float | dict
+    epochs: int
+    batch_size: int = 10
+    augmentation: str = "none"
+    views: int = 8
+    exact: bool = False
+    precision: str = "float32"
+    early_stopping: int | None = None
+    keep: str = "last"
+    published: Published = field(default_factory=Published)
+    assumptions: tuple = ()
+    repaired: Mapping = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(Recipe)
+        for name in _settings():
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, value := tuple(value))
+            _check_type(name, value, get_args(hints[name]) or (hints[name],))
+        for name, least in (("epochs", 1), ("batch_size", 1), ("views", 0), ("image_size", 8)):
+            check_whole_number(name, getattr(self, name), least)
+        if self.augmentation not in AUGMENTATIONS:
+            raise unknown("augmentation", self.augmentation, AUGMENTATIONS)
+        object.__setattr__(self, "head", tuple(_layer(each) for each in self.head))
+        check_rate(self.learning_rate, self.epochs)
+
+    def override(self, **changes: object) -> "Recipe":
+        """Return this recipe with other settings.
+
+        Raises
+        ------
+        InputError
+            If one is unknown, of the wrong type, or impossible.
+
+        Examples
+        --------
+        >>> import xraykit as xk
+        >>> xk.recipes["task2-mobilenetv2"].override(epochs=3).epochs
+        3
+        """
+        for name in changes:
+            if name not in _settings():
+                raise unknown("setting of a recipe", name, _settings())
+        return replace(self, **changes)
+
+    def as_published(self) -> "Recipe":
+        """Return the recipe with what its source did, bugs of the handout included."""
+        return self.override(**self.repaired)
+
+    def layers(self) -> "list[keras.Layer]":
+        """Return the layers of the head, new ones.
+
+        Raises
+        ------
+        InputError
+            If a layer is unknown, or its arguments don't fit.
+        """
+        from ..quiet import keras
+
+        made = []
+        for kind, options in self.head:
+            layer = getattr(keras.layers, kind, None)
+            if not (isinstance(layer, type) and issubclass(layer, keras.Layer)):
+                known = [name for name in dir(keras.layers) if name[0].isupper()]
+                raise unknown("layer of the head", kind, known)
+            try:
+                made.append(layer(**options))
+            except (TypeError, ValueError) as error:
+                reason = str(error).partition("\n")[0].replace("<", "").replace(">", "")
+                raise InputError(f"head: {kind} with {options} can't be: {reason}") from error
+        return made
+
+    def network(self) -> dict[str, object]:
+        """Return what `xk.backbone` takes, beside the backbone's name."""
+        return {name: getattr(self, name) for name in (*NETWORK, "image_size")}
+
+    def training(self, task: Task) -> dict[str, object]:
+        """Return what `xk.train` takes, beside model, task and seed."""
+        steps = -(-len(task.train) // self.batch_size)
+        return {name: getattr(self, name) for name in TRAINING} | {
+            "learning_rate": build_rate(self.learning_rate, steps),
+            "augmentation": AUGMENTATIONS[self.augmentation](),
+        }
+
+    def build(self, class_names: Sequence[str], seed: int = 42) -> "keras.Model":
+        """Build the classifier, as `xk.build_classifier` does.
+
+        Raises
+        ------
+        InputError
+            If weights can't be had, or something doesn't fit.
+        """
+        from ..models.classifier import build_classifier
+
+        return build_classifier(self.backbone, class_names, self.layers(), seed, **self.network())
+
+    def train(self, task: Task, seed: int = 42) -> "tuple[keras.Model, pd.DataFrame]":
+        """Build the classifier and train it on a task, as `xk.train` does.
+
+        Returns
+        -------
+        model : keras.Model
+        history : DataFrame
+
+        Raises
+        ------
+        InputError
+            As `build`, and if the task isn't the recipe's.
+        """
+        from ..training.train import train
+
+        if task.name != self.task:
+            raise InputError(f"{self.name} is for the {self.task} task, found {task.name}")
+        model = self.build(task.class_names, seed)
+        return model, train(model, task, seed=seed, **self.training(task))
+
+    def __repr__(self) -> str:
+        own = {each.name: each.default for each in fields(self)}
+        changed = [
+            f"{name}={getattr(self, name)}"
+            for name in _settings()
+            if name not in ("backbone", "head", "learning_rate", "epochs", "batch_size")
+            and getattr(self, name) != own[name]
+        ]
+        rate = self.learning_rate
+        if isinstance(rate, dict):
+            rate = ", ".join(f"{name} {value}" for name, value in rate.items())
+        lines = [
+            f"{self.name} ({self.source})",
+            f"network   {self.backbone}",
+            *(f"          {_written(kind, options)}" for kind, options in self.head),
+            f"training  {self.epochs} epochs, batches of {self.batch_size}, learning rate {rate}",
+            *([f"          {', '.join(changed)}"] if changed else []),
+            *(f"assumed   {each}" for each in self.assumptions),
+        ]
+        said = self.published
+        if said.test:
+            loss = f", loss {said.loss}" if said.loss else ""
+            lines.append(f"published test {proportion(*said.test)}{loss}")
+        if said.remark:
+            lines.append(f"published {said.remark}")
+        if self.repaired:
+            did = ", ".join(f"{name}={value}" for name, value in self.repaired.items())
+            lines.append(f"repaired  its source had {did}")
+        return "\n".join(lines)
+
+
+def _settings() -> list[str]:
+    facts = ("name", "source", "task", "published", "assumptions", "repaired")
+    return [each.name for each in fields(Recipe) if each.name not in facts]
+
+
+def _check_type(name: str, value: object, kinds: Sequence[type]) -> None:
+    takes = (*kinds, int) if float in kinds else kinds
+    if not isinstance(value, takes) or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join(KINDS[kind] for kind in kinds)
+        raise InputError(f"{name}={value!r}: expected {expected}")
+
+
+def _layer(given: object) -> tuple[str, dict]:
+    """Return a layer of a head as a pair; a name alone has no arguments."""
+    pair = (
+        [given]
+        if isinstance(given, str)
+        else list(given)
+        if isinstance(given, list | tuple)
+        else []
+    )
+    if len(pair) == 1:
+        pair.append({})
+    if len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], dict):
+        raise InputError(
+            f"head: {given!r}: expected a Keras layer and its arguments, "
+            'such as ["Dropout", {"rate": 0.5}]'
+        )
+    return pair[0], pair[1]
+
+
+def _written(kind: str, options: dict) -> str:
+    return " ".join([kind, *(f"{name}={value}" for name, value in options.items())])

@@ -1,0 +1,101 @@
+"""Learning rates as data: a number, or one of Keras' schedules with its durations in epochs."""
+
+import math
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from ..quiet import keras
+
+# The arguments of each, beside its name. Those in epochs are steps in Keras.
+SCHEDULES = {
+    "InverseTimeDecay": ("initial_learning_rate", "decay_epochs", "decay_rate"),
+    "ExponentialDecay": ("initial_learning_rate", "decay_epochs", "decay_rate"),
+    "CosineDecay": ("initial_learning_rate", "decay_epochs"),
+    "PiecewiseConstantDecay": ("boundaries", "values"),
+}
+
+
+def check_rate(rate: float | dict, epochs: int) -> None:
+    """Raise InputError where a learning rate is impossible in so many epochs.
+
+    Parameters
+    ----------
+    rate : float or dict
+        A dict has the name of a Keras schedule as "schedule", and beside it Keras' arguments,
+        with `decay_epochs` in place of `decay_steps`, and `boundaries` in epochs.
+    epochs : int
+
+    Examples
+    --------
+    >>> check_rate({"schedule": "PiecewiseConstantDecay", "boundaries": [8], "values": [1e-3]}, 10)
+    Traceback (most recent call last):
+    xraykit.errors.InputError: learning_rate: 1 boundary needs 2 values, found 1
+    """
+    if not isinstance(rate, dict):
+        _check_positive("learning_rate", rate)
+        return
+    kind = rate.get("schedule")
+    if kind not in SCHEDULES:
+        raise unknown("learning_rate schedule", kind, SCHEDULES)
+    given = set(rate) - {"schedule"}
+    for name in sorted(given - set(SCHEDULES[kind])):
+        raise unknown(f"argument of {kind}", name, SCHEDULES[kind])
+    if missing := [name for name in SCHEDULES[kind] if name not in given]:
+        raise InputError(f"learning_rate: {kind} lacks {', '.join(missing)}")
+    if kind == "PiecewiseConstantDecay":
+        _check_pieces(rate["boundaries"], rate["values"])
+        return
+    for name in SCHEDULES[kind]:
+        _check_positive(f"learning_rate: {name}", rate[name])
+    if kind == "CosineDecay" and rate["decay_epochs"] < epochs:
+        raise InputError(
+            f"learning_rate: CosineDecay ends at 0 after decay_epochs={rate['decay_epochs']}, and "
+            f"{epochs} epochs are to be trained: the last would change nothing. Give both the same"
+        )
+
+
+def build_rate(
+    rate: float | dict, steps: int
+) -> "float | keras.optimizers.schedules.LearningRateSchedule":
+    """Return a learning rate as `xk.train` takes it, where an epoch has so many steps."""
+    if not isinstance(rate, dict):
+        return rate
+    from ..quiet import keras
+
+    options = dict(rate)
+    schedule = getattr(keras.optimizers.schedules, options.pop("schedule"))
+    if "boundaries" in options:
+        options["boundaries"] = [steps * epoch - 1 for epoch in options["boundaries"]]
+    else:
+        options["decay_steps"] = steps * options.pop("decay_epochs")
+    return schedule(**options)
+
+
+def _check_pieces(boundaries: object, values: object) -> None:
+    for name, given in (("boundaries", boundaries), ("values", values)):
+        if not isinstance(given, list | tuple):
+            raise InputError(f"learning_rate: {name}={given!r}: expected a list of numbers")
+    whole = [isinstance(each, Integral) and each > 0 for each in boundaries]
+    if not all(whole) or any(first >= then for first, then in pairwise(boundaries)):
+        raise InputError(
+            f"learning_rate: boundaries={list(boundaries)}: expected epochs, whole numbers above 0 "
+            "that rise"
+        )
+    for value in values:
+        _check_positive("learning_rate: each of values", value)
+    if len(values) != len(boundaries) + 1:
+        what = "boundary needs" if len(boundaries) == 1 else "boundaries need"
+        raise InputError(
+            f"learning_rate: {len(boundaries)} {what} {len(boundaries) + 1} values, "
+            f"found {len(values)}"
+        )
+
+
+def _check_positive(name: str, value: object) -> None:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise InputError(f"{name}={value!r}: expected a number above 0")
