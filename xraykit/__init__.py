@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "plots.results": ["plot_confusion", "plot_tsne"],
         "plots.comparison": ["plot_comparison"],
         "recipes.choose": ["choose_recipe"],
-        "recipes.experiments": ["run_experiment", "saved_experiment"],
+        "recipes.experiments": ["EXPERIMENTS", "run_experiment", "saved_experiment"],
         "recipes.hardware": ["time_recipe"],
         "course.checks": ["check_classifier"],
         "course.saving": ["save_results"],

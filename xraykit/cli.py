@@ -135,9 +135,11 @@ def doctor(recipe: str | None) -> None:
     """Say what is missing here, and what to do."""
     if recipe:
         from . import recipes
-        from .recipes.hardware import time_recipe
 
-        times = time_recipe(recipes[recipe])
+        named = recipes[recipe]
+        from .recipes.hardware import time_recipe  # takes TensorFlow
+
+        times = time_recipe(named)
         click.echo(times.to_string(index=False, na_rep="", float_format="{:.3g}".format))
         return
     from .course.doctor import examine
@@ -188,8 +190,8 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     result = run_experiment(name, recipe, folds=folds, seed=seed)
     result.save(to)
     shown = result.table.drop(columns=["right", "of"])
-    click.echo(f"\n{result.question}\n{shown.to_string(index=False, na_rep='')}\n")
-    click.echo(f"{result.finding}\n{to / name}.png")
+    click.echo(f"\n{shown.to_string(index=False, na_rep='')}\n")
+    click.echo(f"{result.answer}\nTable and figure: {to / name}.csv and .png")
 
 
 @cli.command()

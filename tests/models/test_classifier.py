@@ -12,52 +12,8 @@ def dense(units, activation=None, name=None):
     return keras.layers.Dense(units, activation=activation, name=name)
 
 
-def flat_head(dropout=None):
-    forget = [keras.layers.Dropout(dropout, name=f"dropout_{i}") for i in (1, 2) if dropout]
-    return [keras.layers.Flatten(), *forget[:1], dense(256, "relu", "features"), *forget[1:]]
-
-
-def wide_head():
-    return [
-        keras.layers.Flatten(),
-        keras.layers.Dropout(0.4),
-        dense(2048, "relu", "features"),
-        keras.layers.Dropout(0.3),
-        dense(256),
-    ]
-
-
-def pooled_head():
-    return [
-        keras.layers.AveragePooling2D(7),
-        keras.layers.Flatten(),
-        keras.layers.Dropout(0.3),
-        dense(256, name="features"),
-        keras.layers.Dropout(0.2),
-    ]
-
-
-FROM_LAST = {"trainable_from": "block5_conv3"}
-PUBLISHED = {
-    "handout-task1": ("VGG16", TWO, flat_head(), {}, 21_137_729, 6_423_041),
-    "handout-task2": ("VGG16", FOUR, flat_head(), {}, 21_138_500, 6_423_812),
-    "task1-finetuned": ("VGG16", TWO, flat_head(0.5), FROM_LAST, 21_137_729, 8_782_849),
-    "task1-frozen": ("VGG16", TWO, flat_head(), {}, 21_137_729, 6_423_041),
-    "task2-finetuned": ("VGG16", FOUR, flat_head(0.2), FROM_LAST, 21_138_500, 8_783_620),
-    "task2-wide": ("VGG16", FOUR, wide_head(), {}, 66_622_532, 51_907_844),
-    "task2-resnet50v2": ("ResNet50V2", FOUR, pooled_head(), {}, 24_090_372, 525_572),
-}
-
-
-def trainable(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
-@pytest.mark.parametrize("row", PUBLISHED)
-def test_parameters_equal_the_published_ones(row):
-    name, classes, head, options, total, trained = PUBLISHED[row]
-    model = xk.build_classifier(name, classes, head, weights=None, **options)
-    assert (model.count_params(), trainable(model)) == (total, trained)
+def flat_head():
+    return [keras.layers.Flatten(), dense(256, "relu", "features")]
 
 
 def small(classes=TWO, head=None, **options):

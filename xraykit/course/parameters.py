@@ -178,9 +178,17 @@ def _finite(value: str) -> float:
     return number
 
 
+def _names_and_values(value: str) -> dict:
+    given = json.loads(value)
+    if not isinstance(given, dict):
+        raise ValueError
+    return given
+
+
 TYPES = {
     "str": ("text", str),
     "int": ("a whole number, such as 10", int),
     "float": ("a number, such as 0.001", _finite),
     "bool": ("true or false", lambda value: click.BOOL.convert(value, None, None)),
+    "dict": ('names and values as JSON, such as {"epochs": 20}', _names_and_values),
 }

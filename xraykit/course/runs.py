@@ -138,7 +138,10 @@ def run(
 
 def _content_key(content: NotebookNode, values: dict[str, object], out: Path) -> str:
     """Return a digest of all that a run depends on, so that the same one need not run again."""
-    named = [path for path in map(existing, values.values()) if path]
+    inner = [
+        each for value in values.values() if isinstance(value, dict) for each in value.values()
+    ]
+    named = [path for path in map(existing, [*values.values(), *inner]) if path]
     if values.get("data") == "auto" and (pictures := find_challenge()):
         named.append(pictures)
     facts = {

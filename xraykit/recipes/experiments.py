@@ -75,6 +75,8 @@ class Experiment:
     Attributes
     ----------
     question : str
+    finding : str
+        The answer on the real pictures, where this kit was made: what the saved table says.
     settings : callable
         Gets the recipe, returns its settings by their names, the one to compare with first.
     recipe : str
@@ -84,6 +86,7 @@ class Experiment:
     """
 
     question: str
+    finding: str
     settings: Callable[[Recipe], dict[str, Setting]]
     recipe: str = "task2-mobilenetv2"
     tested: bool = False
@@ -251,20 +254,68 @@ def _part(eighths: int, images: ImageSet) -> ImageSet:
 
 
 EXPERIMENTS = {
-    "backbones": Experiment("Which backbone?", _backbones, tested=True),
-    "optimizers": Experiment("Which optimizer, at which learning rate?", _optimizers),
-    "batch_sizes": Experiment("How many pictures a step?", _batch_sizes),
-    "depth": Experiment("How much of the backbone should be trained?", _depths),
-    "dropout": Experiment("How much dropout?", _dropout),
-    "early_stopping": Experiment("When to stop?", _stopping),
-    "schedules": Experiment("Should the learning rate fall?", _schedules),
-    "preprocessing": Experiment("What does the wrong scaling do?", _preprocessing),
-    "batch_norm": Experiment(
-        "Was it BatchNorm, or the scaling?", _batch_norm, recipe="task2-resnet50"
+    "backbones": Experiment(
+        "Which backbone?",
+        "F",
+        _backbones,
+        tested=True,
     ),
-    "more_pictures": Experiment("Do more pictures help?", _more_pictures),
-    "learning_curve": Experiment("How many pictures does it take?", _learning_curve),
-    "augmentation": Experiment("Does augmentation help?", _augmentation),
+    "optimizers": Experiment(
+        "Which optimizer, at which learning rate?",
+        "F",
+        _optimizers,
+    ),
+    "batch_sizes": Experiment(
+        "How many pictures a step?",
+        "F",
+        _batch_sizes,
+    ),
+    "depth": Experiment(
+        "How much of the backbone should be trained?",
+        "F",
+        _depths,
+    ),
+    "dropout": Experiment(
+        "How much dropout?",
+        "F",
+        _dropout,
+    ),
+    "early_stopping": Experiment(
+        "When to stop?",
+        "F",
+        _stopping,
+    ),
+    "schedules": Experiment(
+        "Should the learning rate fall?",
+        "F",
+        _schedules,
+    ),
+    "preprocessing": Experiment(
+        "What does the wrong scaling do?",
+        "F",
+        _preprocessing,
+    ),
+    "batch_norm": Experiment(
+        "Was it BatchNorm, or the scaling?",
+        "F",
+        _batch_norm,
+        recipe="task2-resnet50",
+    ),
+    "more_pictures": Experiment(
+        "Do more pictures help?",
+        "F",
+        _more_pictures,
+    ),
+    "learning_curve": Experiment(
+        "How many pictures does it take?",
+        "F",
+        _learning_curve,
+    ),
+    "augmentation": Experiment(
+        "Does augmentation help?",
+        "F",
+        _augmentation,
+    ),
 }
 
 
@@ -274,7 +325,7 @@ class Result:
 
     Attributes
     ----------
-    name, question : str
+    name : str
     table : DataFrame
         A row a setting: right and of (cross-validated, by patient), accuracy (the same with its
         95 % interval), only_first and only_this (pictures that the first row or this one alone got
@@ -290,19 +341,14 @@ class Result:
     layouts: dict[str, pd.DataFrame]
 
     @property
-    def question(self) -> str:
-        """What was asked."""
-        return EXPERIMENTS[self.name].question
-
-    @property
-    def finding(self) -> str:
+    def answer(self) -> str:
         """The answer in one sentence."""
         run = self.table.dropna(subset="of")
         first, others = run.iloc[0], run.iloc[1:]
         apart = others[others["p"] < 0.05]
         said = ", ".join(f"{row.setting} ({row.accuracy})" for row in apart.itertuples())
-        answer = f"Apart from it at p < 0.05: {said}" if len(apart) else "None is apart from it"
-        return f"{first['setting']}: {first['accuracy']}. {answer}, of {len(others)} compared."
+        apart = f"Apart from it at p < 0.05: {said}" if said else "None is apart from it"
+        return f"{first['setting']}: {first['accuracy']}. {apart}, of {len(others)} compared."
 
     def save(self, folder: Path) -> None:
         """Write NAME.csv and NAME.png, and NAME-tsne.csv and .png where there are t-SNE maps.
@@ -314,7 +360,7 @@ class Result:
         """
         folder.mkdir(parents=True, exist_ok=True)
         _write(self.table, folder / f"{self.name}.csv")
-        figures = {self.name: plot_comparison(self.table, self.question)}
+        figures = {self.name: plot_comparison(self.table, EXPERIMENTS[self.name].question)}
         if self.layouts:
             maps = [each.assign(network=name) for name, each in self.layouts.items()]
             columns = ["network", "class", "x", "y"]
@@ -327,7 +373,7 @@ class Result:
 
 def run_experiment(
     name: str,
-    recipe: str = "",
+    recipe: str | Recipe = "",
     data: str | Path = "auto",
     folds: int = 5,
     seed: int = 42,
@@ -339,8 +385,8 @@ def run_experiment(
     name : str
         backbones, optimizers, batch_sizes, depth, dropout, early_stopping, schedules,
         preprocessing, batch_norm, more_pictures, learning_curve or augmentation.
-    recipe : str
-        Whose settings are varied, one of `xk.recipes`; "" takes the experiment's own.
+    recipe : str or Recipe
+        Whose settings are varied; "" takes the experiment's own.
     data : str or Path
         As in `xk.load_task`.
     folds, seed : int
@@ -353,10 +399,12 @@ def run_experiment(
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     experiment = EXPERIMENTS[name]
-    chosen = recipe or experiment.recipe
-    if chosen not in RECIPES:
-        raise unknown("recipe", chosen, RECIPES)
-    settings = experiment.settings(RECIPES[chosen])
+    if not isinstance(recipe, Recipe):
+        named = recipe or experiment.recipe
+        if named not in RECIPES:
+            raise unknown("recipe", named, RECIPES)
+        recipe = RECIPES[named]
+    settings = experiment.settings(recipe)
     first = next(iter(settings.values())).recipe
     task = load_task(first.task, data, image_size=first.image_size, seed=seed)
     rows, predictions, layouts = [], {}, {}

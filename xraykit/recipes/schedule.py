@@ -66,13 +66,15 @@ def build_rate(
         return rate
     from ..quiet import keras
 
-    options = dict(rate)
-    schedule = getattr(keras.optimizers.schedules, options.pop("schedule"))
-    if "boundaries" in options:
-        options["boundaries"] = [steps * epoch - 1 for epoch in options["boundaries"]]
-    else:
-        options["decay_steps"] = steps * options.pop("decay_epochs")
-    return schedule(**options)
+    schedule = getattr(keras.optimizers.schedules, rate["schedule"])
+    if "boundaries" in rate:
+        return schedule(
+            [steps * epoch - 1 for epoch in rate["boundaries"]], [float(v) for v in rate["values"]]
+        )
+    # Where a rate is a whole number, Keras would round pi to 3.
+    options = {name: float(rate[name]) for name in SCHEDULES[rate["schedule"]]}
+    decay_steps = steps * options.pop("decay_epochs")
+    return schedule(decay_steps=decay_steps, **options)
 
 
 def _check_pieces(boundaries: object, values: object) -> None:

@@ -1,0 +1,198 @@
+import importlib
+import re
+
+import numpy as np
+import pytest
+
+import xraykit as xk
+
+CLASSES = {
+    "binary": ("normal", "covid"),
+    "multiclass": ("normal", "covid", "pneumonia_bac", "pneumonia_vir"),
+}
+PARAMETERS = {  # in all, and those that are trained
+    "handout-task1": (21_137_729, 6_423_041),
+    "handout-task2": (21_138_500, 6_423_812),
+    "task1-vgg16-finetuned": (21_137_729, 8_782_849),
+    "task1-vgg16-frozen": (21_137_729, 6_423_041),
+    "task2-vgg16-finetuned": (21_138_500, 8_783_620),
+    "task2-vgg16-wide": (66_622_532, 51_907_844),
+    "task2-resnet50": (24_901_508, 1_366_916),
+    "task2-resnet50v2": (24_090_372, 525_572),
+    "task1-mobilenetv2": (2_586_177, 328_193),
+    "task1-mobilenet": (2_030_097, 197_121),
+    "task1-smallcnn": (132_409, 131_913),
+    "task1-smallcnn-narrow": (81_075, 80_703),
+    "task2-mobilenetv2": (2_586_948, 328_964),
+    "task2-mobilenet": (2_030_868, 197_892),
+    "task2-smallcnn": (133_180, 132_684),
+    "task2-smallcnn-narrow": (81_846, 81_474),
+}
+SMALL = {"image_size": 32, "epochs": 2}
+
+
+def test_every_recipe_has_its_parameters_pinned():
+    assert list(xk.recipes) == list(PARAMETERS) and len(xk.recipes) == len(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_the_pinned_ones_and_the_published_ones(name):
+    recipe = xk.recipes[name]
+    model = recipe.override(weights=None).build(CLASSES[recipe.task])
+    trained = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    assert (model.count_params(), trained) == PARAMETERS[name]
+    for said, found in (
+        (recipe.published.parameters, model.count_params()),
+        (recipe.published.trainable, trained),
+    ):
+        assert said in (None, found)
+
+
+def test_when_a_recipe_is_trained_then_it_is_as_if_by_hand(multiclass):
+    recipe = xk.recipes["task2-smallcnn"].override(**SMALL)
+    model, history = recipe.train(multiclass, seed=1)
+    by_hand = xk.build_classifier("SmallCNN", multiclass.class_names, seed=1, image_size=32)
+    expected = xk.train(by_hand, multiclass, epochs=2, learning_rate=1e-3, seed=1)
+    assert history.equals(expected)
+    assert (model.get_weights()[0] == by_hand.get_weights()[0]).all()
+
+
+def test_when_overridden_then_the_recipe_itself_stays_as_it_is():
+    recipe = xk.recipes["task2-vgg16-finetuned"]
+    other = recipe.override(epochs=3, head=[["Flatten"], ["Dense", {"units": 9}]])
+    assert (recipe.epochs, other.epochs) == (100, 3)
+    assert other.head == (("Flatten", {}), ("Dense", {"units": 9}))
+
+
+def test_when_run_as_published_then_it_has_the_bugs_of_the_handout():
+    as_then = xk.recipes["task2-resnet50"].as_published().override(weights=None)
+    network = as_then.build(CLASSES["multiclass"])
+    assert network.get_layer("preprocessing").scale == pytest.approx(1 / 255)
+    assert xk.recipes["task1-mobilenetv2"].as_published() == xk.recipes["task1-mobilenetv2"]
+
+
+def test_when_shown_then_it_says_what_is_assumed_and_what_was_published():
+    shown = repr(xk.recipes["task1-vgg16-finetuned"])
+    assert "published test 18/18 = 100 % [82, 100], loss 0.0104" in shown
+    assert "trainable_from=block5_conv3" in shown
+    assert "assumed   the steps of the inverse time decay" in shown
+    assert "repaired  its source had preprocessing=rescale" in shown
+
+
+@pytest.mark.parametrize(
+    ("rate", "at_epochs"),
+    [
+        (
+            {"schedule": "PiecewiseConstantDecay", "boundaries": [2, 3], "values": [3, 2, 1]},
+            [3, 3, 2, 1, 1],
+        ),
+        (
+            {
+                "schedule": "InverseTimeDecay",
+                "initial_learning_rate": 12,
+                "decay_epochs": 1,
+                "decay_rate": 1,
+            },
+            [12, 6, 4, 3, 12 / 5],
+        ),
+        (
+            {"schedule": "CosineDecay", "initial_learning_rate": 2, "decay_epochs": 4},
+            [2, 1 + 0.5**0.5, 1, 1 - 0.5**0.5, 0],
+        ),
+    ],
+)
+def test_when_the_rate_has_a_schedule_then_it_changes_with_whole_epochs(
+    multiclass, rate, at_epochs
+):
+    recipe = xk.recipes["task2-smallcnn"].override(learning_rate=rate, epochs=4)
+    steps = -(-len(multiclass.train) // recipe.batch_size)
+    schedule = recipe.training(multiclass)["learning_rate"]
+    found = [float(schedule(epoch * steps)) for epoch in range(5)]
+    np.testing.assert_allclose(found, at_epochs, atol=1e-6)
+    if "boundaries" in rate:
+        assert float(schedule(2 * steps - 1)) == 3
+
+
+FEATURES = ["Dense", {"units": 4, "name": "features"}]
+PIECES = {"schedule": "PiecewiseConstantDecay"}
+COSINE = {"schedule": "CosineDecay", "initial_learning_rate": 1e-3}
+BAD = [
+    ({"epcohs": 3}, "Unknown setting of a recipe 'epcohs'.* Did you mean 'epochs'"),
+    ({"name": "mine"}, "Unknown setting of a recipe 'name'"),
+    ({"epochs": "ten"}, "epochs='ten': expected a whole number"),
+    ({"epochs": 2.5}, "epochs=2.5: expected a whole number"),
+    ({"epochs": True}, "epochs=True: expected a whole number"),
+    ({"epochs": 0}, "epochs=0: expected a whole number, 1 or more"),
+    ({"alpha": "wide"}, "alpha='wide': expected a number"),
+    ({"exact": 1}, "exact=1: expected True or False"),
+    ({"cut_at": 4}, "cut_at=4: expected text or None"),
+    ({"early_stopping": "soon"}, "early_stopping='soon': expected a whole number or None"),
+    ({"backbone": "VGG"}, "Unknown backbone 'VGG'.* Did you mean 'VGG1[69]'"),
+    ({"cut_at": "block9"}, "Unknown layer of SmallCNN 'block9'"),
+    ({"preprocessing": "255"}, "Unknown preprocessing '255': expected one of own, rescale"),
+    ({"augmentation": "lots"}, "Unknown augmentation 'lots': expected one of none, kit, handout"),
+    ({"optimizer": "adamw"}, "Unknown optimizer 'adamw'.* Did you mean 'adam'"),
+    ({"keep": "first"}, "Unknown keep 'first'"),
+    ({"weights": "none.h5"}, "weights='none.h5': expected 'imagenet', None, or a .h5 file's path"),
+    ({"head": "Flatten"}, "head='Flatten': expected a list"),
+    ({"head": [3]}, "head: 3: expected a Keras layer and its arguments, such as"),
+    ({"head": [["Dense", 4]]}, r"head: \['Dense', 4\]: expected a Keras layer and its arguments"),
+    ({"head": [["Dens", {}]]}, "Unknown layer of the head 'Dens'.* Did you mean 'Dense'"),
+    ({"head": [["keras", {}]]}, "Unknown layer of the head 'keras'"),
+    ({"head": [["Dense", {"units": "x"}]]}, "head: Dense with .* can't be: .*positive integer"),
+    ({"head": [["Dense", {"unit": 3}]]}, "head: Dense with .* can't be: .*'units'"),
+    ({"head": [["Flatten"]]}, "no layer named 'features'"),
+    ({"head": [FEATURES]}, "begin it with Flatten or GlobalAveragePooling2D"),
+    ({"head": [["AveragePooling2D", {"pool_size": 7}], ["Flatten"], FEATURES]}, "does not fit"),
+    ({"learning_rate": "fast"}, "learning_rate='fast': expected a number or a dict"),
+    ({"learning_rate": -1}, "learning_rate=-1: expected a number above 0"),
+    ({"learning_rate": {}}, "Unknown learning_rate schedule None: expected one of InverseTime"),
+    ({"learning_rate": {"schedule": "Cosine"}}, "Did you mean 'CosineDecay'"),
+    ({"learning_rate": COSINE}, "CosineDecay lacks decay_epochs"),
+    (
+        {"learning_rate": COSINE | {"decay_steps": 9}},
+        "Unknown argument of CosineDecay 'decay_steps'.* Did you mean 'decay_epochs'",
+    ),
+    (
+        {"learning_rate": COSINE | {"decay_epochs": 1}},
+        "ends at 0 after decay_epochs=1, and 2 epochs are to be trained",
+    ),
+    (
+        {"learning_rate": PIECES | {"boundaries": [1], "values": [1e-3]}},
+        "1 boundary needs 2 values, found 1",
+    ),
+    (
+        {"learning_rate": PIECES | {"boundaries": [2, 1], "values": [1, 1, 1]}},
+        r"boundaries=\[2, 1\]: expected epochs, whole numbers above 0 that rise",
+    ),
+    (
+        {"learning_rate": PIECES | {"boundaries": 2, "values": [1, 1]}},
+        "boundaries=2: expected a list of numbers",
+    ),
+    (
+        {"learning_rate": PIECES | {"boundaries": [1], "values": [1, 0]}},
+        "each of values=0: expected a number above 0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD, ids=[str(bad) for bad, _ in BAD])
+def test_when_a_recipe_is_edited_badly_then_one_line_says_so(changes, message, multiclass):
+    with pytest.raises(xk.InputError) as raised:
+        xk.recipes["task2-smallcnn"].override(**SMALL).override(**changes).train(multiclass)
+    assert re.search(message, str(raised.value)) and "\n" not in str(raised.value)
+
+
+def test_when_the_task_is_the_other_one_then_one_line_says_so(binary):
+    with pytest.raises(xk.InputError, match="task2-smallcnn is for the multiclass task"):
+        xk.recipes["task2-smallcnn"].train(binary)
+
+
+def test_when_a_recipe_is_unknown_then_the_nearest_is_named():
+    with pytest.raises(xk.InputError, match="Did you mean 'task2-vgg16-wide'"):
+        xk.recipes["task2-vgg16-wde"]
+
+
+def test_recipes_are_to_be_had_however_the_package_was_imported():
+    importlib.import_module("xraykit.recipes.choose")  # Python puts the package in xk's place
+    assert xk.recipes["task1-smallcnn"].backbone == "SmallCNN"
