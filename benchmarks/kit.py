@@ -22,25 +22,7 @@ FEW, MORE = 2, 8  # epochs: the difference of the two trainings gives the time o
 
 def network(kind: str, class_names: tuple[str, ...]) -> keras.Model:
     """Return the same network as the handout's, in one piece and with its own preprocessing."""
-    layers = keras.layers
-    features = {"activation": "relu", "name": "features"}
-    head = {
-        "finetuned": [
-            layers.Flatten(),
-            layers.Dropout(0.2),
-            layers.Dense(256, **features),
-            layers.Dropout(0.2),
-        ],
-        "wide": [
-            layers.Flatten(),
-            layers.Dropout(0.4),
-            layers.Dense(2048, **features),
-            layers.Dropout(0.3),
-            layers.Dense(256),
-        ],
-    }[kind]
-    tuned = {"trainable_from": "block5_conv3"} if kind == "finetuned" else {}
-    return xk.build_classifier("VGG16", class_names, head, weights=None, **tuned)
+    return xk.recipes[f"task2-vgg16-{kind}"].override(weights=None).build(class_names)
 
 
 def train(kind: str, precision: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ backbone: str = "auto"
 shuffle: bool = False
 loose = 4
 layers: list = []
+settings: dict = {}
 save_to: str = ""
 """
 

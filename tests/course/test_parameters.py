@@ -19,9 +19,15 @@ def given(notebook, *pairs):
 
 def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
     mine, values = given(
-        notebook, ("epochs", "7"), ("learning_rate", "1e-3"), ("backbone", "7"), ("shuffle", "yes")
+        notebook,
+        ("epochs", "7"),
+        ("learning_rate", "1e-3"),
+        ("backbone", "7"),
+        ("shuffle", "yes"),
+        ("settings", '{"epochs": 3}'),
     )
-    assert mine == {"epochs": 7, "learning_rate": 0.001, "backbone": "7", "shuffle": True}
+    expected = {"epochs": 7, "learning_rate": 0.001, "backbone": "7", "shuffle": True}
+    assert mine == expected | {"settings": {"epochs": 3}}
     assert values == {**mine, "loose": 4, "layers": [], "save_to": ""}
 
 
@@ -36,6 +42,8 @@ def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
         (("shuffle", "perhaps"), r"shuffle='perhaps': expected true or false \(bool\)"),
         (("loose", "5"), "loose can't be set: the notebook gives it no type.* annotate it there"),
         (("layers", "[]"), "layers can't be set: the notebook gives it list"),
+        (("settings", "{'a': 1}"), r"settings=.*expected names and values as JSON, such as"),
+        (("settings", "[1]"), r"settings='\[1\]': expected names and values as JSON"),
         (("save_to", "x"), "save_to is not for -p: --out says where results go"),
     ],
 )

@@ -283,6 +283,16 @@ def test_when_another_run_is_there_then_it_is_kept_unless_told(tmp_path):
     assert left(out) == ["notes.txt", "results.json", "second.html", "second.ipynb"]
 
 
+def test_when_a_file_that_a_setting_names_has_changed_then_it_is_another_run(tiny, tmp_path):
+    weights = tmp_path / "mine.h5"
+    weights.write_text("first")
+    settings = [("settings", json.dumps({"weights": str(weights)}))]
+    run(tiny, tmp_path / "out", settings)
+    weights.write_text("second")
+    with pytest.raises(xk.InputError, match="holds another run"):
+        run(tiny, tmp_path / "out", settings)
+
+
 def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, tmp_path):
     (tmp_path / "out").mkdir()
     for content in ('{"schema": 1, "status": "done"}', '{"mine": 1}'):

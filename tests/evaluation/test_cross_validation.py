@@ -4,38 +4,71 @@ import pytest
 
 import xraykit as xk
 
+TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
+
+
+@pytest.fixture
+def paired(multiclass):
+    """The drawn task with two pictures a patient."""
+    pooled = multiclass.train.join(multiclass.validation)
+    patients = tuple(f"p{i // 2}" for i in range(len(pooled)))
+    cut = len(multiclass.train)
+    train = replace(multiclass.train, patients=patients[:cut])
+    return replace(
+        multiclass, train=train, validation=replace(multiclass.validation, patients=patients[cut:])
+    )
+
+
+class Spy:
+    """A recipe that keeps what it was trained on."""
+
+    def __init__(self, recipe):
+        self.recipe, self.tasks = recipe, []
+        self.keep, self.early_stopping = recipe.keep, recipe.early_stopping
+
+    def train(self, task, seed):
+        self.tasks.append(task)
+        return self.recipe.train(task, seed)
+
 
 @pytest.mark.slow
 def test_when_cross_validated_then_each_picture_is_predicted_once_without_its_patient(
-    multiclass, capsys
+    paired, capsys
 ):
-    pooled = multiclass.train.join(multiclass.validation)
-    patients = tuple(f"p{i // 2}" for i in range(len(pooled)))  # two pictures a patient
-    train = replace(multiclass.train, patients=patients[: len(multiclass.train)])
-    validation = replace(multiclass.validation, patients=patients[len(multiclass.train) :])
-    task = replace(multiclass, train=train, validation=validation)
-    predictions = xk.cross_validate(
-        lambda: xk.build_classifier("SmallCNN", task.class_names, image_size=32),
-        task,
-        folds=3,
-        epochs=1,
-    )
+    predictions = xk.cross_validate(TINY, paired, folds=3)
+    pooled = paired.train.join(paired.validation)
     assert sorted(predictions["path"]) == sorted(pooled.paths)
     assert predictions.groupby("patient")["fold"].nunique().eq(1).all()
-    assert not set(predictions["path"]) & set(multiclass.test.paths)
+    assert not set(predictions["path"]) & set(paired.test.paths)
     right = predictions["true"] == predictions["predicted"]
     by_fold = right.groupby(predictions["fold"]).mean()
     expected = f"accuracy {by_fold.mean():.3f}, standard error {by_fold.std() / 3**0.5:.3f}"
     assert expected in capsys.readouterr().out
 
 
-def test_when_a_fold_could_leak_then_one_line_says_so(binary, small_cnn):
-    with pytest.raises(xk.InputError, match="the same model twice"):
-        xk.cross_validate(lambda: small_cnn, binary, folds=2, epochs=1)
-    with pytest.raises(xk.InputError, match="keep would let the fold left out choose"):
-        xk.cross_validate(lambda: small_cnn, binary, folds=2, epochs=1, keep="best")
-    with pytest.raises(xk.InputError, match="folds=1"):
-        xk.cross_validate(lambda: small_cnn, binary, folds=1, epochs=1)
+@pytest.mark.parametrize("deciding", [{"keep": "best"}, {"early_stopping": 1}])
+def test_when_validation_decides_then_it_is_cut_from_the_training_pictures(paired, deciding):
+    spy = Spy(TINY.override(**deciding))
+    predictions = xk.cross_validate(spy, paired, folds=2)
+    for fold, task in enumerate(spy.tasks, start=1):
+        left_out = predictions[predictions["fold"] == fold]
+        parts = set(task.train.patients), set(task.validation.patients), set(left_out["patient"])
+        assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+        assert len(task.train) + len(task.validation) + len(left_out) == len(predictions)
+
+
+def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired):
+    spy = Spy(TINY)
+    predictions = xk.cross_validate(
+        spy, paired, folds=2, shown=lambda images: images.subset(range(20))
+    )
+    assert [len(task.train) for task in spy.tasks] == [20, 20]
+    assert len(predictions) == len(paired.train) + len(paired.validation)
+
+
+def test_when_there_are_too_few_folds_then_one_line_says_so(binary):
+    with pytest.raises(xk.InputError, match="folds=1: expected a whole number, 2 or more"):
+        xk.cross_validate(TINY, binary, folds=1)
 
 
 @pytest.mark.slow
@@ -44,11 +77,5 @@ def test_when_mobilenet_is_cross_validated_on_real_pictures_then_it_has_learned(
 ):
     """A smaller and quicker relative of the README's figure: 0.35 wide, 3 folds."""
     task = xk.load_task("multiclass", real_challenge)
-    predictions = xk.cross_validate(
-        lambda: xk.build_classifier("MobileNetV2", task.class_names, alpha=0.35),
-        task,
-        folds=3,
-        epochs=8,
-        learning_rate=1e-3,
-    )
-    assert xk.score(predictions).accuracy > 0.65
+    recipe = xk.recipes["task2-mobilenetv2"].override(alpha=0.35, epochs=8)
+    assert xk.score(xk.cross_validate(recipe, task, folds=3)).accuracy > 0.65

@@ -29,6 +29,13 @@ def test_when_raw_pixels_go_in_then_they_are_scaled_as_the_weights_expect(name):
     np.testing.assert_allclose(scaled.predict(PIXELS, verbose=0), expected, atol=2e-4)
 
 
+@pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "SmallCNN"])
+def test_when_asked_to_rescale_then_pixels_are_divided_by_255_as_in_the_handout(name):
+    base = xk.backbone(name, weights=None, preprocessing="rescale", image_size=32)
+    scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
+    np.testing.assert_allclose(scaled.predict(PIXELS, verbose=0), PIXELS / 255, atol=1e-6)
+
+
 def test_when_inception_gets_raw_pixels_then_they_are_scaled_as_its_weights_expect():
     base = xk.backbone("InceptionV3", weights=None, image_size=75)
     scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
@@ -78,6 +85,7 @@ def test_when_cut_then_network_ends_at_that_layer():
         ({"name": "ResNet50", "cut_at": "conv4_block6_uot"}, "Did you mean 'conv4_block6_out'"),
         ({"name": "VGG16", "trainable_from": "block6_conv1"}, "Unknown layer of VGG16"),
         ({"name": "VGG16", "batch_norm": "on"}, "Unknown batch_norm 'on'"),
+        ({"name": "VGG16", "preprocessing": "none"}, "Unknown preprocessing 'none'"),
         ({"name": "VGG16", "alpha": 0.5}, "VGG16 takes alpha=1"),
         ({"name": "SmallCNN", "image_size": 8}, "can't be built at image_size=8"),
         (

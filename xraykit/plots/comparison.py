@@ -16,7 +16,7 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     ----------
     table : DataFrame
         Columns setting, right and of (missing where it was not run); perhaps `published`, shares
-        from 0 to 1, drawn as diamonds.
+        from 0 to 1, drawn as diamonds, and `note`, which stands beside the setting.
     title : str
 
     Returns
@@ -37,11 +37,24 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     if "published" in table and table["published"].notna().any():
         said = table["published"].notna().to_numpy()
         shares = table.loc[said, "published"]
-        axis.plot(shares, places[said], "D", color=COLOURS[1], mfc="none", label="published")
-    axis.set_yticks(places, table["setting"])
+        axis.plot(
+            shares,
+            places[said],
+            "D",
+            color=COLOURS[1],
+            mfc="none",
+            label="published, test pictures",
+        )
+    notes = table.get("note", pd.Series("", table.index)).fillna("")
+    alike = len(set(notes)) == 1
+    names = [
+        f"{setting}, {note}" if note and not alike else setting
+        for setting, note in zip(table["setting"], notes.where(run, ""), strict=True)
+    ]
+    axis.set_yticks(places, names)
     axis.set(xlim=(0, 1), ylim=(len(table) - 0.4, -0.6), xlabel="share of pictures right")
     axis.grid(axis="x", alpha=0.3)
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
-    axis.set_title(title, fontsize=11)
+    axis.set_title(f"{title}\n{notes.iloc[0]}".strip() if alike else title, fontsize=11)
     plt.close(figure)
     return figure

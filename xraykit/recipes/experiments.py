@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..data.external import load_external
@@ -256,18 +257,22 @@ def _part(eighths: int, images: ImageSet) -> ImageSet:
 EXPERIMENTS = {
     "backbones": Experiment(
         "Which backbone?",
-        "F",
+        "None of four is better: 206, 210, 204 and 200 of 269 pictures right, none apart from "
+        "the first (p = 1 each). The 36 test pictures alone would have ranked them, from 20 to "
+        "26.",
         _backbones,
         tested=True,
     ),
     "optimizers": Experiment(
         "Which optimizer, at which learning rate?",
-        "F",
+        "Adam, RMSprop and SGD at a rate that suits it do alike (206, 203 and 200 of 269); what "
+        "loses is a rate of 0.1 (180 of 269, p = 0.04).",
         _optimizers,
     ),
     "batch_sizes": Experiment(
         "How many pictures a step?",
-        "F",
+        "No size is apart from another: 201 to 209 of 269 right, where report B read 47 to 77 % "
+        "from 36 test pictures and one training each.",
         _batch_sizes,
     ),
     "depth": Experiment(
@@ -277,22 +282,26 @@ EXPERIMENTS = {
     ),
     "dropout": Experiment(
         "How much dropout?",
-        "F",
+        "It makes no difference, from none (207 of 269) to 0.8 (205 of 269).",
         _dropout,
     ),
     "early_stopping": Experiment(
         "When to stop?",
-        "F",
+        "Four times the epochs neither help nor harm (211 against 206 of 269), and neither does "
+        "stopping early (203 of 269), which gives a fifth of the pictures away to watch.",
         _stopping,
     ),
     "schedules": Experiment(
         "Should the learning rate fall?",
-        "F",
+        "No schedule is apart from a constant rate: 208 of 269 without, 204, 205 and 208 of 269 "
+        "with one.",
         _schedules,
     ),
     "preprocessing": Experiment(
         "What does the wrong scaling do?",
-        "F",
+        "1/255 leaves ResNet50, which expects -124 to 151, with 70 of 269, as many as always "
+        "naming one class, against 204 of 269; networks that expect -1 to 1 hardly notice (199 "
+        "against 200 of 269, 201 against 206).",
         _preprocessing,
     ),
     "batch_norm": Experiment(
@@ -303,17 +312,21 @@ EXPERIMENTS = {
     ),
     "more_pictures": Experiment(
         "Do more pictures help?",
-        "F",
+        "20 more a class gain nothing (208 against 206 of 269), as report A found, and neither "
+        "do 60 (200 of 269).",
         _more_pictures,
     ),
     "learning_curve": Experiment(
         "How many pictures does it take?",
-        "F",
+        "An eighth of the pictures, about 27, gets 172 of 269 right, all 215 of them 206 of 269 "
+        "(p = 0.0004). The steps between, 195 and 191 of 269, are within chance.",
         _learning_curve,
     ),
     "augmentation": Experiment(
         "Does augmentation help?",
-        "F",
+        "Brightness and contrast neither help nor harm (212 against 206 of 269). The handout's "
+        "turns and flips got 192 of 269, p = 0.12 here; ten folds and three seeds make it "
+        "certain (Task 1's notebook).",
         _augmentation,
     ),
 }
@@ -350,6 +363,14 @@ class Result:
         apart = f"Apart from it at p < 0.05: {said}" if said else "None is apart from it"
         return f"{first['setting']}: {first['accuracy']}. {apart}, of {len(others)} compared."
 
+    def figures(self) -> list[Figure]:
+        """Return the table as a figure, and the t-SNE maps side by side where there are any."""
+        figures = [plot_comparison(self.table, EXPERIMENTS[self.name].question)]
+        if self.layouts:
+            classes = next(iter(self.layouts.values()))["class"].unique()
+            figures.append(plot_layouts(self.layouts, classes))
+        return figures
+
     def save(self, folder: Path) -> None:
         """Write NAME.csv and NAME.png, and NAME-tsne.csv and .png where there are t-SNE maps.
 
@@ -359,15 +380,13 @@ class Result:
             If the folder can't be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        _write(self.table, folder / f"{self.name}.csv")
-        figures = {self.name: plot_comparison(self.table, EXPERIMENTS[self.name].question)}
+        tables = {self.name: self.table}
         if self.layouts:
             maps = [each.assign(network=name) for name, each in self.layouts.items()]
             columns = ["network", "class", "x", "y"]
-            _write(pd.concat(maps)[columns].round(2), folder / f"{self.name}-tsne.csv")
-            classes = maps[0]["class"].unique()
-            figures[f"{self.name}-tsne"] = plot_layouts(self.layouts, classes)
-        for name, figure in figures.items():
+            tables[f"{self.name}-tsne"] = pd.concat(maps)[columns].round(2)
+        for (name, table), figure in zip(tables.items(), self.figures(), strict=True):
+            write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
             write_whole(folder / f"{name}.png", partial(figure.savefig, dpi=110))
 
 
@@ -444,7 +463,7 @@ def saved_experiment(name: str) -> Result:
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    table = pd.read_csv(SAVED / f"{name}.csv", keep_default_na=False, na_values=[""])
+    table = pd.read_csv(SAVED / f"{name}.csv", dtype={"setting": str})
     maps = SAVED / f"{name}-tsne.csv"
     layouts = dict(iter(pd.read_csv(maps).groupby("network", sort=False))) if maps.exists() else {}
     return Result(name, table, layouts)
@@ -474,7 +493,3 @@ def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.D
     table = table.reindex(columns=[name for name in order if name in table])
     whole = table.columns.intersection(["right", "of", "only_first", "only_this"])
     return table.astype(dict.fromkeys(whole, "Int64")).dropna(axis="columns", how="all")
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    write_whole(path, lambda partial: table.to_csv(partial, index=False))
