@@ -46,16 +46,12 @@ def test_every_bug_of_the_handout_is_a_lesson():
         assert f"Bug {number} of 8" in text
 
 
-SMALL = {"image_size": 32, "epochs": 2}
-
-
 def short(path, data):
     """Parameters for a run of seconds, without ImageNet weights."""
     task = path.stem.partition("_")[0]
-    first = {"data": str(data), "recipe": f"{task}-smallcnn", "overrides": SMALL}
-    first["phantom_pictures"] = 40
-    second = {"second_recipe": "task2-smallcnn-narrow", "second_overrides": {"epochs": 2}}
-    second["cross_validation_folds"] = 2
+    first = {"data": str(data), "recipe": f"{task}-smallcnn", "epochs": 2}
+    first |= {"overrides": {"image_size": 32}, "phantom_pictures": 40}
+    second = {"second_recipe": "task2-smallcnn-narrow", "cross_validation_folds": 2}
     return first | (second if task == "task2" else {})
 
 
@@ -126,7 +122,7 @@ def test_when_run_on_real_pictures_and_weights_then_it_ends(
     path, tmp_path, real_challenge, real_weights
 ):
     out = tmp_path / "out.ipynb"
-    few = {"overrides": {"epochs": 2}, "phantom_pictures": 0}
+    few = {"epochs": 2, "phantom_pictures": 0}
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
     assert "Trained 2 epochs" in shown(out)
     assert "MobileNetV2: pixels" in shown(out)
@@ -143,8 +139,8 @@ def test_when_there_are_neither_pictures_nor_weights_then_it_says_so_and_takes_t
     for proxy in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # where nobody answers
     out = tmp_path / "out.ipynb"
-    few = {"data": str(tmp_path / "phantoms"), "overrides": {"image_size": 64, "epochs": 2}}
-    few |= {"phantom_pictures": 0}
+    few = {"data": str(tmp_path / "phantoms"), "overrides": {"image_size": 64}}
+    few |= {"epochs": 2, "phantom_pictures": 0}
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
     assert "PHANTOMS, pictures of nobody" in shown(out)
     assert "SmallCNN: pixels" in shown(out)

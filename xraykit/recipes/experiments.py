@@ -277,7 +277,8 @@ EXPERIMENTS = {
     ),
     "depth": Experiment(
         "How much of the backbone should be trained?",
-        "F",
+        "Training more of MobileNetV2 gains nothing: 205, 204 and 197 of 269, against 206 of "
+        "269 for the head alone. Report A found the same of VGG16.",
         _depths,
     ),
     "dropout": Experiment(
