@@ -187,6 +187,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     """
     from .recipes.experiments import run_experiment
 
+    to.mkdir(parents=True, exist_ok=True)  # or an hour might be lost
     result = run_experiment(name, recipe, folds=folds, seed=seed)
     result.save(to)
     shown = result.table.drop(columns=["right", "of"])
@@ -196,6 +197,11 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
 
 @cli.command()
 @click.option("--recipes", "names", multiple=True, help="One of them; as often as you like.")
+@click.option(
+    "--overrides",
+    default="{}",
+    help="Settings of theirs to change, as JSON: '{\"image_size\": 112}'.",
+)
 @click.option("--folds", default=5, show_default=True, help="Cross-validation; 0 leaves it out.")
 @click.option("--seed", default=42, show_default=True)
 @click.option(
@@ -204,19 +210,21 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     default=Path("reports/reproduce.csv"),
     help="A file for the table; by default reports/reproduce.csv.",
 )
-def reproduce(names: tuple[str, ...], folds: int, seed: int, to: Path) -> None:
+def reproduce(names: tuple[str, ...], overrides: str, folds: int, seed: int, to: Path) -> None:
     """Run recipes, by default all, and set what was published beside what is measured.
 
     The table is written anew after each of them.
     """
+    from .course.parameters import names_and_values
     from .recipes.reproduce import reproduce as run_all
-    from .recipes.reproduce import write_table
+    from .recipes.reproduce import said, write_table
 
     rows = []
-    for row in run_all(names, folds=folds, seed=seed):
+    for row in run_all(names, names_and_values(overrides), folds=folds, seed=seed):
         rows.append(row)
-        table = write_table(rows, to)
-        click.echo(table.tail(1).to_string(index=False, header=len(rows) == 1, na_rep=""))
+        write_table(rows, to)
+        click.echo(said(row))
+    click.echo(f"Table: {to}")
 
 
 @cli.command()

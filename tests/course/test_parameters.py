@@ -43,6 +43,8 @@ def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
         (("loose", "5"), "loose can't be set: the notebook gives it no type.* annotate it there"),
         (("layers", "[]"), "layers can't be set: the notebook gives it list"),
         (("settings", "{'a': 1}"), r"settings=.*expected names and values as JSON, such as"),
+        (("settings", '{"a": NaN}'), "settings=.*expected names and values as JSON"),
+        (("settings", '{"a": 1e999}'), "settings=.*expected names and values as JSON"),
         (("settings", "[1]"), r"settings='\[1\]': expected names and values as JSON"),
         (("save_to", "x"), "save_to is not for -p: --out says where results go"),
     ],

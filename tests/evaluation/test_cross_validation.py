@@ -60,7 +60,7 @@ def test_when_validation_decides_then_it_is_cut_from_the_training_pictures(paire
 def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired):
     spy = Spy(TINY)
     predictions = xk.cross_validate(
-        spy, paired, folds=2, shown=lambda images: images.subset(range(20))
+        spy, paired, folds=2, shown=lambda images, left_out: images.subset(range(20))
     )
     assert [len(task.train) for task in spy.tasks] == [20, 20]
     assert len(predictions) == len(paired.train) + len(paired.validation)
@@ -69,6 +69,8 @@ def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired
 def test_when_there_are_too_few_folds_then_one_line_says_so(binary):
     with pytest.raises(xk.InputError, match="folds=1: expected a whole number, 2 or more"):
         xk.cross_validate(TINY, binary, folds=1)
+    with pytest.raises(xk.InputError, match="folds=50: expected fewer than a class has patients"):
+        xk.cross_validate(TINY, binary, folds=50)
 
 
 @pytest.mark.slow

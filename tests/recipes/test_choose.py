@@ -38,6 +38,7 @@ def test_when_no_weights_can_be_had_then_auto_is_the_small_network_and_says_why(
     assert said.count("\n") == 1
     second = xk.choose_recipe("auto", "multiclass", apart_from=chosen)
     assert second.name == "task2-smallcnn-narrow"
+    assert "Recipe task2-smallcnn-narrow: the next best that can run" in capsys.readouterr().out
 
 
 def test_when_mobilenets_weights_are_here_then_auto_is_mobilenet(weights_folder, capsys):
@@ -70,6 +71,8 @@ def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said
         (("auto", "tertiary"), "Unknown task 'tertiary'"),
         (("task1-smallcnn", "binary", 3), r'overrides=3: expected a dict, such as {"epochs": 20}'),
         (("task1-smallcnn", "binary", {"epoch": 3}), "Did you mean 'epochs'"),
+        (("task1-smallcnn", "binary", {3: 4}), "Unknown setting of a recipe '3'"),
+        ((["task1-smallcnn"], "binary"), r"Unknown recipe \['task1-smallcnn'\]"),
     ],
 )
 def test_when_the_choice_is_bad_then_one_line_says_so(arguments, message):

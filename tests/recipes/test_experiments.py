@@ -86,15 +86,18 @@ def without_vgg16(recipe):
 
 @pytest.mark.usefixtures("external")
 def test_when_pictures_are_added_then_they_are_of_other_patients(multiclass):
-    more = experiments._with_others(2, 32, multiclass.train)
+    more = experiments._with_others(2, multiclass.train, multiclass.validation)
     assert more.counts() == {name: n + 2 for name, n in multiclass.train.counts().items()}
     assert list(more.paths[: len(multiclass.train)]) == list(multiclass.train.paths)
-    again = experiments._with_others(2, 32, more)  # those patients are in training now
-    assert set(again.paths[len(more) :]).isdisjoint(more.paths)
+    added = more.subset(range(len(multiclass.train), len(more)))
+    others = experiments._with_others(2, multiclass.train, added)  # now those are left out
+    assert set(others.patients[len(multiclass.train) :]).isdisjoint(added.patients)
 
 
 def test_when_fewer_pictures_are_shown_then_the_larger_part_holds_the_smaller(multiclass):
-    quarter, half = (experiments._part(eighths, multiclass.train) for eighths in (2, 4))
+    quarter, half = (
+        experiments._part(eighths, multiclass.train, multiclass.validation) for eighths in (2, 4)
+    )
     assert set(quarter.paths) < set(half.paths) < set(multiclass.train.paths)
     assert min(quarter.counts().values()) >= 3
 

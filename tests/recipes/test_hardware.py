@@ -2,6 +2,7 @@ import pytest
 from tiny import xraykit
 
 import xraykit as xk
+from xraykit.recipes import hardware
 
 
 def test_when_a_recipe_is_timed_then_its_frozen_part_counts_once_and_its_steps_every_time():
@@ -15,8 +16,19 @@ def test_when_a_recipe_is_timed_then_its_frozen_part_counts_once_and_its_steps_e
     assert list(times["total_seconds"])[-2:] == [2786, 483]
 
 
+def test_when_there_is_a_graphics_card_then_processor_and_card_have_a_row_each(monkeypatch):
+    def devices(kind=None):  # as Keras does it: without a kind the faster kind alone
+        return {"cpu": ["cpu:0"]}.get(kind, ["gpu:0"])
+
+    monkeypatch.setattr(hardware.keras.distribution, "list_devices", devices)
+    monkeypatch.setattr(hardware, "_timed", lambda recipe, device, precision: {})
+    times = xk.time_recipe(xk.recipes["task1-smallcnn"])
+    assert list(times["device"]) == ["cpu:0", "cpu:0", "gpu:0", "gpu:0"]
+
+
 def test_when_all_of_it_trains_then_every_step_computes_all():
     times = xk.time_recipe(xk.recipes["task1-smallcnn"].override(image_size=32))
+    assert len(times) == 2  # report B's figures are of Task 2
     assert times["picture_seconds"][0] == 0 and times["step_seconds"][0] > 0
 
 

@@ -27,7 +27,7 @@ def test_when_recipes_are_run_then_published_stands_beside_measured(
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
     path = tmp_path / "new" / "table.csv"
     command = ["reproduce", "--recipes", "task2-resnet50v2", "--recipes", "task2-vgg16-wide"]
-    options = ["--folds", "2", "--to", str(path)]
+    options = ["--folds", "2", "--to", str(path), "--overrides", '{"batch_size": 20}']
     done = CliRunner().invoke(cli, [*command, *options], catch_exceptions=False)
     table = pd.read_csv(path)
     assert list(table["way"].fillna("")) == ["repaired", "as published", ""]
@@ -35,7 +35,8 @@ def test_when_recipes_are_run_then_published_stands_beside_measured(
     assert table["measured"][0].split(" ")[0].endswith("/16")
     assert table["cross_validated"][0].split(" ")[0].endswith("/96")
     assert list(table["inside"][:2].isin(["yes", "no"])) == [True, True]
-    assert table["network"][2] == "not run: no weights" and pd.isna(table["measured"][2])
+    assert "batch_size=20" in table["network"][0]
+    assert table["network"][2].startswith("not run: no weights") and pd.isna(table["measured"][2])
     assert "task2-vgg16-wide" in done.output and "epoch   1" not in done.output
 
 
@@ -54,6 +55,8 @@ def test_when_on_phantoms_without_weights_then_it_runs_and_compares_nothing(tmp_
 def test_when_a_recipe_is_unknown_then_nothing_runs_and_one_line_says_so():
     done = xraykit("reproduce", "--recipes", "task1-smalcnn")
     assert done.returncode == 2 and done.stdout == ""
+    other = xraykit("reproduce", "--overrides", "epochs=3")
+    assert other.returncode == 2 and "expected names and values as JSON" in other.stderr
     assert "Unknown recipe 'task1-smalcnn'" in done.stderr and done.stderr.count("\n") == 1
 
 
@@ -62,4 +65,4 @@ def test_when_recipes_are_listed_then_each_is_a_line_with_what_was_published():
     assert len(done.stdout.splitlines()) == len(xk.recipes)
     assert "task2-resnet50v2" in done.stdout and "22/36 = 61 % [45, 75]" in done.stdout
     one = xraykit("recipes", "task2-resnet50")
-    assert "assumed   the epochs are not stated" in one.stdout
+    assert "assumed   batch and epochs are not stated" in one.stdout

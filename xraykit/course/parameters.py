@@ -178,11 +178,22 @@ def _finite(value: str) -> float:
     return number
 
 
-def _names_and_values(value: str) -> dict:
-    given = json.loads(value)
-    if not isinstance(given, dict):
-        raise ValueError
-    return given
+def names_and_values(text: str) -> dict:
+    """Return the dict that a JSON text holds.
+
+    Raises
+    ------
+    InputError
+        If it holds none, or one that results.json could not have.
+    """
+    try:
+        given = json.loads(text)
+        json.dumps(given, allow_nan=False)
+        if isinstance(given, dict):
+            return given
+    except ValueError:
+        pass
+    raise InputError(f'{text!r}: expected names and values as JSON, such as {{"epochs": 20}}')
 
 
 TYPES = {
@@ -190,5 +201,5 @@ TYPES = {
     "int": ("a whole number, such as 10", int),
     "float": ("a number, such as 0.001", _finite),
     "bool": ("true or false", lambda value: click.BOOL.convert(value, None, None)),
-    "dict": ('names and values as JSON, such as {"epochs": 20}', _names_and_values),
+    "dict": ('names and values as JSON, such as {"epochs": 20}', names_and_values),
 }

@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from ..data.images import ImageSet
 from ..data.tasks import Task, cut_validation
-from ..errors import check_whole_number
+from ..errors import InputError, check_whole_number
 from ..quiet import keras
 from .intervals import proportion
 from .predictions import predict
@@ -30,7 +30,7 @@ def cross_validate(
     task: Task,
     folds: int = 5,
     seed: int = 42,
-    shown: Callable[[ImageSet], ImageSet] | None = None,
+    shown: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
 ) -> pd.DataFrame:
     """Train on all folds but one, predict the one left out, in turn; print how it went.
 
@@ -45,8 +45,8 @@ def cross_validate(
     task : Task
     folds, seed : int
     shown : callable, optional
-        Gets the pictures that a fold is to be trained on, and returns those that it is trained on:
-        fewer, or others more.
+        Gets the pictures that a fold is to be trained on and those left out, and returns what it
+        is trained on: fewer, or others more.
 
     Returns
     -------
@@ -61,13 +61,15 @@ def cross_validate(
     check_whole_number("folds", folds, least=2)
     images = task.train.join(task.validation)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    try:
+        cuts = list(splitter.split(images.paths, images.labels, images.patients))
+    except ValueError as error:
+        raise InputError(f"folds={folds}: expected fewer than a class has patients") from error
     parts = []
-    for fold, (rest, left_out) in enumerate(
-        splitter.split(images.paths, images.labels, images.patients), start=1
-    ):
+    for fold, (rest, left_out) in enumerate(cuts, start=1):
         train, validation = images.subset(rest), images.subset(left_out)
         if shown:
-            train = shown(train)
+            train = shown(train, validation)
         if recipe.early_stopping or recipe.keep == "best":
             train, validation = cut_validation(train, 0.2, seed)
         print(

@@ -73,7 +73,7 @@ def build_classifier(
     for layer in head:
         try:
             x = type(layer).from_config(layer.get_config())(x)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise InputError(f"Layer {layer.name!r} does not fit {x.shape}: {reason}") from error
     if len(x.shape) != 2:

@@ -5,7 +5,8 @@ This package is the mapping itself (a module may have a class of its own: Python
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
+from copy import deepcopy
 from types import ModuleType
 
 from ..errors import unknown
@@ -15,9 +16,9 @@ from .recipe import Recipe
 
 class _Recipes(ModuleType):
     def __getitem__(self, name: str) -> Recipe:
-        if name not in RECIPES:
+        if not isinstance(name, str) or name not in RECIPES:
             raise unknown("recipe", name, RECIPES)
-        return RECIPES[name]
+        return deepcopy(RECIPES[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(RECIPES)
@@ -25,8 +26,10 @@ class _Recipes(ModuleType):
     def __len__(self) -> int:
         return len(RECIPES)
 
-    def _ipython_key_completions_(self) -> list[str]:
-        return list(RECIPES)
+    def keys(self) -> KeysView[str]:
+        return RECIPES.keys()
+
+    _ipython_key_completions_ = keys
 
 
 sys.modules[__name__].__class__ = _Recipes

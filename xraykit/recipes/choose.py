@@ -45,10 +45,10 @@ def choose_recipe(
         raise unknown("task", task, TASKS)
     if not isinstance(overrides, Mapping | None):
         raise InputError(f'overrides={overrides!r}: expected a dict, such as {{"epochs": 20}}')
-    overrides = dict(overrides or {})
+    overrides = {str(setting): value for setting, value in (overrides or {}).items()}
     own = [recipe for recipe in published.RECIPES.values() if recipe.task == task]
     if name != AUTO:
-        if name not in published.RECIPES:
+        if not isinstance(name, str) or name not in published.RECIPES:
             raise unknown("recipe", name, [AUTO, *(recipe.name for recipe in own)])
         chosen, why = published.RECIPES[name].override(**overrides), "as asked"
         if chosen.task != task:
@@ -71,10 +71,11 @@ def _best(task: str, overrides: dict, apart_from: Recipe | None) -> tuple[Recipe
         if has_weights(recipe):
             break
         missing.append(recipe.name)
+    best = "the next best" if apart_from else "the best"
     if not missing:
-        return recipe, "the best there is"
+        return recipe, f"{best} there is"
     return recipe, (
-        f"the best that can run here. ImageNet weights for {', '.join(missing)} are neither here "
+        f"{best} that can run here. ImageNet weights for {', '.join(missing)} are neither here "
         "nor to be downloaded; `xraykit doctor` says where they go"
     )
 

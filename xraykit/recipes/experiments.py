@@ -31,17 +31,8 @@ from .published import RECIPES
 from .recipe import Recipe
 
 SAVED = Path(__file__).with_name("saved")
-BACKBONES = (
-    ("MobileNetV2", 1.0),
-    ("MobileNet", 1.0),
-    ("EfficientNetB0", 1.0),
-    ("ResNet50", 1.0),
-    ("ResNet50V2", 1.0),
-    ("DenseNet121", 1.0),
-    ("InceptionV3", 1.0),
-    ("VGG16", 1.0),
-    ("VGG19", 1.0),
-)
+BACKBONES = ("MobileNetV2", "MobileNet", "EfficientNetB0", "ResNet50", "ResNet50V2")
+BACKBONES += ("DenseNet121", "InceptionV3", "VGG16", "VGG19")
 # Report B's test accuracies of task2-vgg16-wide, in percent, for batches of 5 to 15.
 REPORT_B = dict(zip(range(5, 16), (61, 69, 55, 47, 50, 75, 64, 77, 61, 61, 69), strict=True))
 DEPTHS = {
@@ -61,11 +52,11 @@ class Setting:
     shown : callable, optional
         As in `cross_validate`: what becomes of the pictures that a fold is trained on.
     published : float, optional
-        The test accuracy that a report has for it, 0 to 1.
+        The accuracy that a report has for it, of a network that may be another, 0 to 1.
     """
 
     recipe: Recipe
-    shown: Callable[[ImageSet], ImageSet] | None = None
+    shown: Callable[[ImageSet, ImageSet], ImageSet] | None = None
     published: float | None = None
 
 
@@ -94,10 +85,7 @@ class Experiment:
 
 
 def _backbones(recipe: Recipe) -> dict[str, Setting]:
-    return {
-        name: Setting(recipe.override(backbone=name, alpha=alpha, trainable_from=None))
-        for name, alpha in BACKBONES
-    }
+    return {name: Setting(recipe.override(backbone=name)) for name in BACKBONES}
 
 
 def _optimizers(recipe: Recipe) -> dict[str, Setting]:
@@ -184,8 +172,6 @@ def _preprocessing(recipe: Recipe) -> dict[str, Setting]:
         f"{name}, {scaling}": Setting(
             recipe.override(
                 backbone=name,
-                alpha=1.0,
-                trainable_from=None,
                 preprocessing="rescale" if scaling == "1/255" else "own",
             )
         )
@@ -213,8 +199,8 @@ def _batch_norm(recipe: Recipe) -> dict[str, Setting]:
 def _more_pictures(recipe: Recipe) -> dict[str, Setting]:
     return {
         "the challenge's own": Setting(recipe),
-        "20 more a class": Setting(recipe, partial(_with_others, 20, recipe.image_size)),
-        "60 more a class": Setting(recipe, partial(_with_others, 60, recipe.image_size)),
+        "20 more a class": Setting(recipe, partial(_with_others, 20)),
+        "60 more a class": Setting(recipe, partial(_with_others, 60)),
     }
 
 
@@ -236,10 +222,11 @@ def _augmentation(recipe: Recipe) -> dict[str, Setting]:
     }
 
 
-def _with_others(number: int, image_size: int, images: ImageSet) -> ImageSet:
-    """Return pictures with that many of each class from elsewhere, of other patients."""
-    others = load_external(("adult_covid", "child"), images.class_names, image_size)
-    new = ~np.isin(others.patients, images.patients)
+def _with_others(number: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
+    """Return pictures with that many of each class from elsewhere, no patient of `left_out`."""
+    size = images.pixels.shape[1]
+    others = load_external(("adult_covid", "child"), images.class_names, size)
+    new = ~np.isin(others.patients, images.patients + left_out.patients)
     rows = [
         np.flatnonzero(new & (others.labels == label))[:number]
         for label in range(len(images.class_names))
@@ -247,7 +234,7 @@ def _with_others(number: int, image_size: int, images: ImageSet) -> ImageSet:
     return images.join(others.subset(np.concatenate(rows)))
 
 
-def _part(eighths: int, images: ImageSet) -> ImageSet:
+def _part(eighths: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
     """Return so many eighths of the pictures, by patient; a larger part holds the smaller."""
     splitter = StratifiedGroupKFold(8, shuffle=True, random_state=0)
     parts = [part for _, part in splitter.split(images.paths, images.labels, images.patients)]
@@ -448,8 +435,8 @@ def run_experiment(
         keras.utils.clear_session()
     if not predictions:
         raise InputError(
-            f"{name}: no ImageNet weights to be had for any setting. Take --recipe "
-            "task2-smallcnn, which needs none"
+            f"{name}: no ImageNet weights to be had for any setting; `xraykit doctor` says where "
+            "they go. Where the question is not about networks, a recipe with SmallCNN needs none"
         )
     return Result(name, _compared(pd.DataFrame(rows), predictions), layouts)
 
@@ -488,7 +475,7 @@ def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.D
     corrected = holm([p for *_, p in tests.values()]) if tests else []
     for (label, (only_first, only_this, _)), p in zip(tests.items(), corrected, strict=True):
         row = table["setting"] == label
-        table.loc[row, ["only_first", "only_this", "p"]] = only_first, only_this, round(p, 4)
+        table.loc[row, ["only_first", "only_this", "p"]] = only_first, only_this, float(f"{p:.2g}")
     order = ["setting", "right", "of", "accuracy", "only_first", "only_this", "p", "published"]
     order += ["test", "parameters", "trainable", "seconds", "note"]
     table = table.reindex(columns=[name for name in order if name in table])

@@ -1,7 +1,10 @@
 """A recipe: one configuration as data, from network to number of epochs, with where it is from."""
 
+import math
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
 from types import NoneType
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
@@ -78,6 +81,8 @@ class Recipe:
         What the source leaves out, and what is assumed in its place.
     repaired : dict
         What the source did otherwise, because of a bug of the handout: `as_published` does so too.
+    changed : dict
+        What `override` has changed.
 
     Raises
     ------
@@ -110,16 +115,20 @@ class Recipe:
     published: Published = field(default_factory=Published)
     assumptions: tuple = ()
     repaired: Mapping = field(default_factory=dict)
+    changed: Mapping = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         hints = get_type_hints(Recipe)
         for name in _settings():
-            value = getattr(self, name)
+            value = deepcopy(getattr(self, name))  # recipes share nothing that can be changed
             if isinstance(value, list):
-                object.__setattr__(self, name, value := tuple(value))
+                value = tuple(value)
+            object.__setattr__(self, name, value)
             _check_type(name, value, get_args(hints[name]) or (hints[name],))
         for name, least in (("epochs", 1), ("batch_size", 1), ("views", 0), ("image_size", 8)):
             check_whole_number(name, getattr(self, name), least)
+        if self.early_stopping is not None:
+            check_whole_number("early_stopping", self.early_stopping, least=1)
         if self.augmentation not in AUGMENTATIONS:
             raise unknown("augmentation", self.augmentation, AUGMENTATIONS)
         object.__setattr__(self, "head", tuple(_layer(each) for each in self.head))
@@ -127,6 +136,8 @@ class Recipe:
 
     def override(self, **changes: object) -> "Recipe":
         """Return this recipe with other settings.
+
+        With another backbone, alpha, cut_at and trainable_from go back to none unless given.
 
         Raises
         ------
@@ -142,11 +153,13 @@ class Recipe:
         for name in changes:
             if name not in _settings():
                 raise unknown("setting of a recipe", name, _settings())
-        return replace(self, **changes)
+        if "backbone" in changes:
+            changes = {"alpha": 1.0, "cut_at": None, "trainable_from": None} | changes
+        return replace(self, **changes, changed={**self.changed, **changes})
 
     def as_published(self) -> "Recipe":
         """Return the recipe with what its source did, bugs of the handout included."""
-        return self.override(**self.repaired)
+        return replace(self.override(**self.repaired), repaired={})
 
     def layers(self) -> "list[keras.Layer]":
         """Return the layers of the head, new ones.
@@ -166,7 +179,7 @@ class Recipe:
                 raise unknown("layer of the head", kind, known)
             try:
                 made.append(layer(**options))
-            except (TypeError, ValueError) as error:
+            except Exception as error:  # whatever a layer finds wrong
                 reason = str(error).partition("\n")[0].replace("<", "").replace(">", "")
                 raise InputError(f"head: {kind} with {options} can't be: {reason}") from error
         return made
@@ -217,21 +230,22 @@ class Recipe:
 
     def __repr__(self) -> str:
         own = {each.name: each.default for each in fields(self)}
-        changed = [
-            f"{name}={getattr(self, name)}"
+        said_apart = ("backbone", "head", "optimizer", "learning_rate", "epochs", "batch_size")
+        others = {
+            name: getattr(self, name)
             for name in _settings()
-            if name not in ("backbone", "head", "learning_rate", "epochs", "batch_size")
-            and getattr(self, name) != own[name]
-        ]
+            if name not in said_apart and getattr(self, name) != own[name]
+        }
         rate = self.learning_rate
         if isinstance(rate, dict):
-            rate = ", ".join(f"{name} {value}" for name, value in rate.items())
+            rate = _written(rate)
         lines = [
             f"{self.name} ({self.source})",
             f"network   {self.backbone}",
-            *(f"          {_written(kind, options)}" for kind, options in self.head),
-            f"training  {self.epochs} epochs, batches of {self.batch_size}, learning rate {rate}",
-            *([f"          {', '.join(changed)}"] if changed else []),
+            *(f"          {kind} {_written(options)}".rstrip() for kind, options in self.head),
+            f"training  {self.epochs} epochs, batches of {self.batch_size}, {self.optimizer}, "
+            f"learning rate {rate}",
+            *([f"          {_written(others)}"] if others else []),
             *(f"assumed   {each}" for each in self.assumptions),
         ]
         said = self.published
@@ -241,21 +255,29 @@ class Recipe:
         if said.remark:
             lines.append(f"published {said.remark}")
         if self.repaired:
-            did = ", ".join(f"{name}={value}" for name, value in self.repaired.items())
-            lines.append(f"repaired  its source had {did}")
+            lines.append(f"repaired  its source had {_written(self.repaired)}")
+        if self.changed:
+            lines.append(f"changed   {_written(self.changed)}")
         return "\n".join(lines)
 
 
 def _settings() -> list[str]:
-    facts = ("name", "source", "task", "published", "assumptions", "repaired")
+    facts = ("name", "source", "task", "published", "assumptions", "repaired", "changed")
     return [each.name for each in fields(Recipe) if each.name not in facts]
 
 
 def _check_type(name: str, value: object, kinds: Sequence[type]) -> None:
-    takes = (*kinds, int) if float in kinds else kinds
-    if not isinstance(value, takes) or (isinstance(value, bool) and bool not in kinds):
+    if not any(_is(value, kind) for kind in kinds):
         expected = " or ".join(KINDS[kind] for kind in kinds)
         raise InputError(f"{name}={value!r}: expected {expected}")
+
+
+def _is(value: object, kind: type) -> bool:
+    if kind not in (int, float) or isinstance(value, bool):
+        return isinstance(value, bool) == (kind is bool) and isinstance(value, kind)
+    if kind is int:
+        return isinstance(value, Integral)
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _layer(given: object) -> tuple[str, dict]:
@@ -277,5 +299,5 @@ def _layer(given: object) -> tuple[str, dict]:
     return pair[0], pair[1]
 
 
-def _written(kind: str, options: dict) -> str:
-    return " ".join([kind, *(f"{name}={value}" for name, value in options.items())])
+def _written(settings: Mapping) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())

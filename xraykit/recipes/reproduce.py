@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -22,7 +22,11 @@ from .recipe import Recipe
 
 
 def reproduce(
-    names: Sequence[str] = (), data: str | Path = "auto", folds: int = 5, seed: int = 42
+    names: Sequence[str] = (),
+    overrides: Mapping[str, object] | None = None,
+    data: str | Path = "auto",
+    folds: int = 5,
+    seed: int = 42,
 ) -> Iterator[dict[str, object]]:
     """Run recipes on the challenge, one after another, and give a row of the table for each.
 
@@ -34,6 +38,8 @@ def reproduce(
     ----------
     names : sequence of str
         Of `xk.recipes`; none means all of them.
+    overrides : dict, optional
+        As in `Recipe.override`, for each of them; the rows say so.
     data : str or Path
         As in `xk.load_task`.
     folds : int
@@ -51,24 +57,25 @@ def reproduce(
     Raises
     ------
     InputError
-        If a name is unknown, or there are no pictures.
+        If a name or setting is unknown, or there are no pictures.
     """
     for name in names:
         if name not in RECIPES:
             raise unknown("recipe", name, RECIPES)
     if folds:
         check_whole_number("folds", folds, least=2)
+    recipes = [RECIPES[name].override(**(overrides or {})) for name in names or RECIPES]
     tasks: dict[str, Task] = {}
-    for name in names or RECIPES:
-        recipe = RECIPES[name]
+    for recipe in recipes:
         if recipe.task not in tasks:
             tasks[recipe.task] = load_task(recipe.task, data, recipe.image_size, seed=seed)
         task = tasks[recipe.task]
         part, note = runnable(recipe)
+        changed = [f"{setting}={value}" for setting, value in recipe.changed.items()]
         said = recipe.published
         facts = {
-            "recipe": name,
-            "network": note,
+            "recipe": recipe.name,
+            "network": ", ".join([*filter(None, [note]), *changed]),
             "published": proportion(*said.test) if said.test else None,
             "published_loss": said.loss,
             "pictures": "phantoms" if task.phantoms else "the challenge",
@@ -105,6 +112,21 @@ def _inside(recipe: Recipe, scores: Scores) -> str | None:
     low, high = wilson_interval(scores.right, scores.of)
     right, of = recipe.published.test
     return "yes" if low <= right / of <= high else "no"
+
+
+def said(row: dict[str, object]) -> str:
+    """Return a row as a line for a person."""
+    about = ", ".join(filter(None, [row.get("way"), row["network"]]))
+    parts = [
+        f"{row['recipe']}{f' ({about})' if about else ''}: {row.get('measured', '')}".rstrip(": ")
+    ]
+    if row["published"] and row.get("inside"):
+        parts.append(f"published {row['published']}, inside the measured interval: {row['inside']}")
+    if "cross_validated" in row:
+        parts.append(f"cross-validated {row['cross_validated']}")
+    if "seconds" in row:
+        parts.append(f"{row['seconds']} s on {row['pictures']}")
+    return "; ".join(parts)
 
 
 def write_table(rows: Sequence[dict[str, object]], path: Path) -> pd.DataFrame:

@@ -39,12 +39,12 @@ def check_rate(rate: float | dict, epochs: int) -> None:
         _check_positive("learning_rate", rate)
         return
     kind = rate.get("schedule")
-    if kind not in SCHEDULES:
+    if not isinstance(kind, str) or kind not in SCHEDULES:
         raise unknown("learning_rate schedule", kind, SCHEDULES)
-    given = set(rate) - {"schedule"}
-    for name in sorted(given - set(SCHEDULES[kind])):
-        raise unknown(f"argument of {kind}", name, SCHEDULES[kind])
-    if missing := [name for name in SCHEDULES[kind] if name not in given]:
+    for name in rate:
+        if name not in ("schedule", *SCHEDULES[kind]):
+            raise unknown(f"argument of {kind}", name, SCHEDULES[kind])
+    if missing := [name for name in SCHEDULES[kind] if name not in rate]:
         raise InputError(f"learning_rate: {kind} lacks {', '.join(missing)}")
     if kind == "PiecewiseConstantDecay":
         _check_pieces(rate["boundaries"], rate["values"])
@@ -81,11 +81,14 @@ def _check_pieces(boundaries: object, values: object) -> None:
     for name, given in (("boundaries", boundaries), ("values", values)):
         if not isinstance(given, list | tuple):
             raise InputError(f"learning_rate: {name}={given!r}: expected a list of numbers")
-    whole = [isinstance(each, Integral) and each > 0 for each in boundaries]
-    if not all(whole) or any(first >= then for first, then in pairwise(boundaries)):
+    whole = [
+        isinstance(each, Integral) and not isinstance(each, bool) and each > 0
+        for each in boundaries
+    ]
+    if not whole or not all(whole) or any(first >= then for first, then in pairwise(boundaries)):
         raise InputError(
-            f"learning_rate: boundaries={list(boundaries)}: expected epochs, whole numbers above 0 "
-            "that rise"
+            f"learning_rate: boundaries={list(boundaries)}: expected epochs, one or more, whole "
+            "numbers above 0 that rise"
         )
     for value in values:
         _check_positive("learning_rate: each of values", value)

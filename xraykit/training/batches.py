@@ -1,5 +1,6 @@
 """What a training is fed: which picture comes when, under which view."""
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -105,18 +106,22 @@ class Batches:
 
         Keras sets a PyDataset up anew twice an epoch, and makes batches for nothing.
         """
-        like = self[0]
+        like = [(part.dtype, (None, *part.shape[1:])) for part in self[0]]
+        mine = weakref.ref(self)  # TensorFlow keeps the function for as long as the process lives
 
         def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            made = tf.numpy_function(self.__getitem__, [number], [part.dtype for part in like])
-            for tensor, part in zip(made, like, strict=True):
-                tensor.set_shape((None, *part.shape[1:]))
+            types = [dtype for dtype, _ in like]
+            made = tf.numpy_function(lambda each: mine()[each], [number], types)
+            for tensor, (_, shape) in zip(made, like, strict=True):
+                tensor.set_shape(shape)
             return tuple(made)
 
         numbers = tf.data.Dataset.range(first_epoch * len(self), end * len(self))
         options = tf.data.Options()
         options.autotune.enabled = False  # the end of an iterator waits for it, often 10 s
-        return numbers.map(batch).prefetch(2).with_options(options)
+        dataset = numbers.map(batch).prefetch(2).with_options(options)
+        dataset.batches = self  # which live as long as the set does
+        return dataset
 
 
 def targets(images: ImageSet) -> np.ndarray:

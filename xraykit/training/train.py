@@ -192,7 +192,7 @@ def train(
     if not np.isfinite(history.to_numpy()).all():
         raise InputError(
             f"The loss stopped being a number in epoch {len(history)}: build the model anew and "
-            f"train it with a learning rate below {learning_rate}"
+            f"train it with a lower learning rate{'' if scheduled else f' than {learning_rate}'}"
         )
     best = history["val_loss"].idxmin()
     print(
