@@ -84,7 +84,7 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
     if path.stem.startswith("task2"):
         text = shown(tmp_path / "out.ipynb")
         assert "1: task2-smallcnn" in text and "2: task2-smallcnn-narrow" in text
-        assert text.count("On the real pictures: ") == len(xk.EXPERIMENTS)
+        assert text.count("**On the real pictures:**") == len(xk.EXPERIMENTS)
     papermill.execute_notebook(
         path,
         tmp_path / "again.ipynb",

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -241,3 +243,15 @@ def test_when_pictures_have_another_size_then_one_line_says_so(binary):
     model = xk.build_classifier("SmallCNN", binary.class_names, image_size=64)
     with pytest.raises(xk.InputError, match="use the same image_size"):
         xk.train(model, binary, 1)
+
+
+def test_when_a_training_is_over_then_its_pictures_can_be_let_go(binary):
+    """TensorFlow keeps what feeds it: many trainings in one notebook would fill the memory."""
+    part = replace(binary, train=binary.train.subset(range(30)))
+    pixels = weakref.ref(part.train.pixels)
+    model = build(part)
+    xk.train(model, part, **QUICK)
+    xk.predict(model, part.train)
+    del part
+    gc.collect()
+    assert pixels() is None

@@ -43,7 +43,7 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
             "D",
             color=COLOURS[1],
             mfc="none",
-            label="published, test pictures",
+            label="a report's, of its own network",
         )
     notes = table.get("note", pd.Series("", table.index)).fillna("")
     alike = len(set(notes)) == 1

@@ -30,6 +30,7 @@ from .choose import runnable
 from .published import RECIPES
 from .recipe import Recipe
 
+WHOLE = ("right", "of", "only_first", "only_this")
 SAVED = Path(__file__).with_name("saved")
 BACKBONES = ("MobileNetV2", "MobileNet", "EfficientNetB0", "ResNet50", "ResNet50V2")
 BACKBONES += ("DenseNet121", "InceptionV3", "VGG16", "VGG19")
@@ -294,7 +295,10 @@ EXPERIMENTS = {
     ),
     "batch_norm": Experiment(
         "Was it BatchNorm, or the scaling?",
-        "F",
+        "It was the scaling. With its own one a frozen ResNet50 gets 217 of 269; with 1/255 it "
+        "gets 70 of 269, report A's 26 %, which is one class for all. Statistics taken anew "
+        "from such pictures mend it at once (207 of 269); trained ones follow by a hundredth a "
+        "step, and after these 15 epochs are still far off (59 of 269).",
         _batch_norm,
         recipe="task2-resnet50",
     ),
@@ -307,7 +311,7 @@ EXPERIMENTS = {
     "learning_curve": Experiment(
         "How many pictures does it take?",
         "An eighth of the pictures, about 27, gets 172 of 269 right, all 215 of them 206 of 269 "
-        "(p = 0.0004). The steps between, 195 and 191 of 269, are within chance.",
+        "(p = 0.00045). The steps between, 195 and 191 of 269, are within chance.",
         _learning_curve,
     ),
     "augmentation": Experiment(
@@ -451,7 +455,8 @@ def saved_experiment(name: str) -> Result:
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    table = pd.read_csv(SAVED / f"{name}.csv", dtype={"setting": str})
+    types = {"setting": str} | dict.fromkeys(WHOLE, "Int64")
+    table = pd.read_csv(SAVED / f"{name}.csv", dtype=types)
     maps = SAVED / f"{name}-tsne.csv"
     layouts = dict(iter(pd.read_csv(maps).groupby("network", sort=False))) if maps.exists() else {}
     return Result(name, table, layouts)
@@ -479,5 +484,5 @@ def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.D
     order = ["setting", "right", "of", "accuracy", "only_first", "only_this", "p", "published"]
     order += ["test", "parameters", "trainable", "seconds", "note"]
     table = table.reindex(columns=[name for name in order if name in table])
-    whole = table.columns.intersection(["right", "of", "only_first", "only_this"])
-    return table.astype(dict.fromkeys(whole, "Int64")).dropna(axis="columns", how="all")
+    whole = {name: "Int64" for name in WHOLE if name in table}
+    return table.astype(whole).dropna(axis="columns", how="all")
