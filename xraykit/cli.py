@@ -140,7 +140,7 @@ def doctor(recipe: str | None) -> None:
         from .recipes.hardware import time_recipe  # takes TensorFlow
 
         times = time_recipe(named)
-        click.echo(times.to_string(index=False, na_rep="", float_format="{:.3g}".format))
+        click.echo(times.to_string(index=False, na_rep="", float_format="{:.4g}".format))
         return
     from .course.doctor import examine
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import xraykit as xk
 from xraykit.cli import cli
 from xraykit.data.external import load_external
-from xraykit.recipes import experiments
+from xraykit.recipes import experiments, questions
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
@@ -63,13 +63,13 @@ def test_when_an_experiment_is_run_then_it_leaves_a_table_and_a_figure(
 def test_when_backbones_are_compared_then_each_has_its_map_and_test_score(
     tmp_path, drawn_challenge, monkeypatch
 ):
-    settings = {f"{alpha}": experiments.Setting(TINY.override(alpha=alpha)) for alpha in (1.0, 0.5)}
-    settings["VGG16"] = experiments.Setting(TINY.override(backbone="VGG16", weights="imagenet"))
+    settings = {f"{alpha}": questions.Setting(TINY.override(alpha=alpha)) for alpha in (1.0, 0.5)}
+    settings["VGG16"] = questions.Setting(TINY.override(backbone="VGG16", weights="imagenet"))
     monkeypatch.setattr(experiments, "runnable", without_vgg16)
     monkeypatch.setitem(
         experiments.EXPERIMENTS,
         "backbones",
-        experiments.Experiment("Which?", "", lambda recipe: settings, tested=True),
+        questions.Experiment("Which?", "", lambda recipe: settings, tested=True),
     )
     result = xk.run_experiment("backbones", TINY, data=drawn_challenge, folds=2)
     assert list(result.layouts) == ["1.0", "0.5"]
@@ -86,26 +86,28 @@ def without_vgg16(recipe):
 
 @pytest.mark.usefixtures("external")
 def test_when_pictures_are_added_then_they_are_of_other_patients(multiclass):
-    more = experiments._with_others(2, multiclass.train, multiclass.validation)
+    more = questions._with_others(2, multiclass.train, multiclass.validation)
     assert more.counts() == {name: n + 2 for name, n in multiclass.train.counts().items()}
     assert list(more.paths[: len(multiclass.train)]) == list(multiclass.train.paths)
     added = more.subset(range(len(multiclass.train), len(more)))
-    others = experiments._with_others(2, multiclass.train, added)  # now those are left out
+    others = questions._with_others(2, multiclass.train, added)  # now those are left out
     assert set(others.patients[len(multiclass.train) :]).isdisjoint(added.patients)
 
 
 def test_when_fewer_pictures_are_shown_then_the_larger_part_holds_the_smaller(multiclass):
     quarter, half = (
-        experiments._part(eighths, multiclass.train, multiclass.validation) for eighths in (2, 4)
+        questions._part(eighths, multiclass.train, multiclass.validation) for eighths in (2, 4)
     )
     assert set(quarter.paths) < set(half.paths) < set(multiclass.train.paths)
     assert min(quarter.counts().values()) >= 3
 
 
 def test_when_external_pictures_are_not_there_then_one_line_says_so(
-    monkeypatch, multiclass, tmp_path
+    monkeypatch, multiclass, tmp_path, drawn_challenge
 ):
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
+    with pytest.raises(xk.InputError, match="XRAYKIT_EXTERNAL_DIR is not set"):  # and no training
+        xk.run_experiment("more_pictures", TINY.override(epochs=10**6), data=drawn_challenge)
     with pytest.raises(xk.InputError, match="XRAYKIT_EXTERNAL_DIR is not set: expected a folder"):
         load_external(("child",), multiclass.class_names)
     (tmp_path / "child" / "normal").mkdir(parents=True)

@@ -282,21 +282,15 @@ def _is(value: object, kind: type) -> bool:
 
 def _layer(given: object) -> tuple[str, dict]:
     """Return a layer of a head as a pair; a name alone has no arguments."""
-    pair = (
-        [given]
-        if isinstance(given, str)
-        else list(given)
-        if isinstance(given, list | tuple)
-        else []
+    match given:
+        case str(kind) | [str(kind)]:
+            return kind, {}
+        case [str(kind), dict(options)]:
+            return kind, options
+    raise InputError(
+        f"head: {given!r}: expected a Keras layer and its arguments, "
+        'such as ["Dropout", {"rate": 0.5}]'
     )
-    if len(pair) == 1:
-        pair.append({})
-    if len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], dict):
-        raise InputError(
-            f"head: {given!r}: expected a Keras layer and its arguments, "
-            'such as ["Dropout", {"rate": 0.5}]'
-        )
-    return pair[0], pair[1]
 
 
 def _written(settings: Mapping) -> str:
