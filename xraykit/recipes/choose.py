@@ -58,7 +58,8 @@ def choose_recipe(
             )
     else:
         chosen, why = _best(task, overrides, apart_from)
-    print(f"Recipe {chosen.name}{_with(overrides)}: {why}")
+    changed = ", ".join(f"{setting}={value!r}" for setting, value in chosen.changed.items())
+    print(f"Recipe {chosen.name}{f' with {changed}' if changed else ''}: {why}")
     return chosen
 
 
@@ -109,8 +110,3 @@ def runnable(recipe: Recipe) -> tuple[Recipe | None, str]:
         if has_weights(part):
             return part, ", ".join(f"{name}={value}" for name, value in smaller.items())
     return None, "not run: no weights"
-
-
-def _with(overrides: dict) -> str:
-    said = ", ".join(f"{name}={value!r}" for name, value in overrides.items())
-    return f" with {said}" if said else ""

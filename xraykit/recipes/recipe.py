@@ -155,7 +155,8 @@ class Recipe:
                 raise unknown("setting of a recipe", name, _settings())
         if "backbone" in changes:
             changes = {"alpha": 1.0, "cut_at": None, "trainable_from": None} | changes
-        return replace(self, **changes, changed={**self.changed, **changes})
+        new = {name: value for name, value in changes.items() if value != getattr(self, name)}
+        return replace(self, **changes, changed={**self.changed, **new})
 
     def as_published(self) -> "Recipe":
         """Return the recipe with what its source did, bugs of the handout included."""
