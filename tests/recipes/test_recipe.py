@@ -28,6 +28,16 @@ PARAMETERS = {  # in all, and those that are trained
     "task2-smallcnn": (133_180, 132_684),
     "task2-smallcnn-narrow": (81_846, 81_474),
 }
+TRAINED = {  # learning rate at first, epochs, dropout
+    "handout-task1": (5e-4, 40, []),
+    "handout-task2": (1e-4, 100, []),
+    "task1-vgg16-finetuned": (5e-4, 40, [0.5, 0.5]),
+    "task1-vgg16-frozen": (5e-4, 40, []),
+    "task2-vgg16-finetuned": (1e-4, 100, [0.2, 0.2]),
+    "task2-vgg16-wide": (1e-3, 100, [0.4, 0.3]),
+    "task2-resnet50": (3e-4, 100, [0.5, 0.5]),
+    "task2-resnet50v2": (1e-3, 100, [0.3, 0.2]),
+}
 SMALL = {"image_size": 32, "epochs": 2}
 
 
@@ -46,6 +56,17 @@ def test_parameters_are_the_pinned_ones_and_the_published_ones(name):
         (recipe.published.trainable, trained),
     ):
         assert said in (None, found)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_is_as_the_source_says(name):
+    recipe = xk.recipes[name]
+    rate = recipe.learning_rate
+    if isinstance(rate, dict):
+        rate = rate.get("initial_learning_rate") or rate["values"][0]
+    dropout = [options["rate"] for kind, options in recipe.head if kind == "Dropout"]
+    assert (rate, recipe.epochs, dropout) == TRAINED[name]
+    assert (recipe.optimizer, recipe.batch_size) == ("adam", 10)
 
 
 def test_when_a_recipe_is_trained_then_it_is_as_if_by_hand(multiclass):
