@@ -86,7 +86,10 @@ def test_when_overridden_then_the_recipe_itself_stays_as_it_is():
 
 
 def test_when_a_recipes_layers_are_changed_in_place_then_no_other_has_them():
-    xk.recipes["task2-vgg16-finetuned"].head[2][1]["units"] = 7
+    recipe = xk.recipes["task2-vgg16-finetuned"]
+    recipe.override(epochs=3).head[2][1]["units"] = 7
+    assert recipe.head[2][1]["units"] == 256
+    recipe.head[2][1]["units"] = 7
     for name in ("task2-vgg16-finetuned", "handout-task2"):
         assert {"units": 256} in [
             {"units": options.get("units")} for _, options in xk.recipes[name].head
