@@ -277,8 +277,9 @@ EXPERIMENTS = {
         "Was it BatchNorm, or the scaling?",
         "It was the scaling. With its own one a frozen ResNet50 gets 217 of 269; with 1/255 it "
         "gets 70 of 269, report A's 26 %, which is one class for all. Statistics taken anew "
-        "from such pictures mend it at once (207 of 269); trained ones follow by a hundredth a "
-        "step, and after these 15 epochs are still far off (59 of 269).",
+        "from such pictures mend it at once (207 of 269). Trained, they follow by a hundredth a "
+        "step: after these 15 epochs 59 of 269, after 100 as good as report A's (26/36 test "
+        "pictures, published 25/36).",
         _batch_norm,
         recipe="task2-resnet50",
     ),
