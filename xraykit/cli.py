@@ -190,8 +190,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)  # or an hour might be lost
     result = run_experiment(name, recipe, folds=folds, seed=seed)
     result.save(to)
-    shown = result.table.drop(columns=["right", "of"])
-    click.echo(f"\n{shown.to_string(index=False, na_rep='')}\n")
+    click.echo(f"\n{result.shown().to_string()}\n")
     click.echo(f"{result.answer}\nTable and figure: {to / name}.csv and .png")
 
 

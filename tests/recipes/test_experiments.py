@@ -129,6 +129,14 @@ def test_when_the_question_is_unknown_or_does_not_fit_then_one_line_says_so():
         xk.run_experiment("dropout", "handout-task2")
 
 
+def test_when_a_table_is_shown_then_nothing_is_in_it_twice_and_no_column_is_empty():
+    shown = xk.saved_experiment("backbones").shown()
+    assert {"parameters", "seconds", "test", "note"} <= set(shown.columns)
+    assert shown.loc["VGG16", "note"] == "not run: no weights" and shown.loc["VGG16", "p"] == ""
+    others = xk.saved_experiment("dropout").shown()
+    assert list(others.columns) == ["accuracy", "only_first", "only_this", "p", "seconds"]
+
+
 def test_when_a_row_was_not_run_then_the_figure_says_so():
     table = pd.DataFrame(
         {

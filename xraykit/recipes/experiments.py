@@ -51,6 +51,17 @@ class Result:
     table: pd.DataFrame
     layouts: dict[str, pd.DataFrame]
 
+    def shown(self) -> pd.DataFrame:
+        """Return the table as a person reads it: nothing twice, and no column that is empty."""
+        table = self.table.drop(columns=["right", "of"]).astype(object).set_index("setting")
+        for name, short in {"p": "{:.2g}", "published": "{:.2f}", "seconds": "{:.0f}"}.items():
+            if name in table:
+                table[name] = table[name].map(short.format, na_action="ignore")
+        for name in ("parameters", "trainable"):
+            if len(set(table[name])) == 1:
+                table = table.drop(columns=name)
+        return table.replace("", pd.NA).dropna(axis="columns", how="all").fillna("")
+
     @property
     def answer(self) -> str:
         """The answer in one sentence."""
