@@ -190,9 +190,10 @@ def train(
     history = pd.concat([pd.DataFrame(before), pd.DataFrame(fitted.history)])
     history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     if not np.isfinite(history.to_numpy()).all():
+        lower = f"a learning rate below {learning_rate}"
         raise InputError(
             f"The loss stopped being a number in epoch {len(history)}: build the model anew and "
-            f"train it with a lower learning rate{'' if scheduled else f' than {learning_rate}'}"
+            f"train it with {'lower learning rates' if scheduled else lower}"
         )
     best = history["val_loss"].idxmin()
     print(
