@@ -98,6 +98,7 @@ def find(out, pattern):
     return list(out.glob(f".partial/{pattern}"))
 
 
+@pytest.mark.slow
 def test_when_killed_at_three_stages_then_the_next_run_goes_on(start, undisturbed, tmp_path):
     out = tmp_path / "out"
     for pattern in STAGES.values():
