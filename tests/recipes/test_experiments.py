@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import xraykit as xk
 from xraykit.cli import cli
 from xraykit.data.external import load_external
-from xraykit.recipes import experiments, questions
+from xraykit.recipes import experiments, published, questions
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
@@ -49,7 +49,7 @@ def test_when_an_experiment_is_run_then_it_leaves_a_table_and_a_figure(
     tmp_path, drawn_challenge, monkeypatch
 ):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
-    monkeypatch.setitem(experiments.RECIPES, "tiny", TINY)
+    monkeypatch.setitem(published.RECIPES, "tiny", TINY)
     command = ["experiment", "early_stopping", "--recipe", "tiny", "--folds", "2"]
     done = CliRunner().invoke(cli, [*command, "--to", str(tmp_path)], catch_exceptions=False)
     assert "epoch   1" not in done.output  # a table of many is not flooded

@@ -9,16 +9,13 @@ from collections.abc import Iterator, KeysView
 from copy import deepcopy
 from types import ModuleType
 
-from ..errors import unknown
-from .published import RECIPES
+from .published import RECIPES, recipe_named
 from .recipe import Recipe
 
 
 class _Recipes(ModuleType):
     def __getitem__(self, name: str) -> Recipe:
-        if not isinstance(name, str) or name not in RECIPES:
-            raise unknown("recipe", name, RECIPES)
-        return deepcopy(RECIPES[name])
+        return deepcopy(recipe_named(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(RECIPES)

@@ -17,12 +17,13 @@ from ..evaluation.cross_validation import cross_validate
 from ..evaluation.embedding import tsne
 from ..evaluation.intervals import proportion
 from ..evaluation.predictions import predict
+from ..evaluation.scores import score
 from ..files import write_whole
 from ..plots.comparison import plot_comparison
 from ..plots.results import plot_layouts
 from ..quiet import keras
 from .choose import runnable
-from .published import RECIPES
+from .published import recipe_named
 from .questions import EXPERIMENTS
 from .recipe import Recipe
 
@@ -128,10 +129,7 @@ def run_experiment(
         raise unknown("experiment", name, EXPERIMENTS)
     experiment = EXPERIMENTS[name]
     if not isinstance(recipe, Recipe):
-        named = recipe or experiment.recipe
-        if named not in RECIPES:
-            raise unknown("recipe", named, RECIPES)
-        recipe = RECIPES[named]
+        recipe = recipe_named(recipe or experiment.recipe)
     settings = experiment.settings(recipe)
     first = next(iter(settings.values())).recipe
     task = load_task(first.task, data, image_size=first.image_size, seed=seed)
@@ -183,8 +181,9 @@ def saved_experiment(name: str) -> Result:
 
 
 def _counts(predictions: pd.DataFrame) -> dict[str, object]:
-    right, of = int((predictions["true"] == predictions["predicted"]).sum()), len(predictions)
-    return {"right": right, "of": of, "accuracy": proportion(right, of)}
+    scores = score(predictions)
+    accuracy = proportion(scores.right, scores.of)
+    return {"right": scores.right, "of": scores.of, "accuracy": accuracy}
 
 
 def _tested(recipe: Recipe, task: Task, seed: int) -> tuple[str, pd.DataFrame]:

@@ -1,5 +1,6 @@
 """The recipes: those of the handout and of two class reports of 2020, and this kit's own."""
 
+from ..errors import unknown
 from .recipe import Published, Recipe
 
 HANDOUT = "handout of the class challenge, 2020"
@@ -194,3 +195,16 @@ RECIPES = {
         ),
     )
 }
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return one of the recipes.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name; the nearest is suggested.
+    """
+    if not isinstance(name, str) or name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return RECIPES[name]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..data.tasks import Task, load_task
-from ..errors import check_whole_number, unknown
+from ..errors import check_whole_number
 from ..evaluation.cross_validation import cross_validate
 from ..evaluation.intervals import proportion, wilson_interval
 from ..evaluation.predictions import predict
@@ -17,7 +17,7 @@ from ..evaluation.scores import Scores, score
 from ..files import write_whole
 from ..quiet import keras
 from .choose import runnable
-from .published import RECIPES
+from .published import RECIPES, recipe_named
 from .recipe import Recipe
 
 
@@ -59,12 +59,9 @@ def reproduce(
     InputError
         If a name or setting is unknown, or there are no pictures.
     """
-    for name in names:
-        if name not in RECIPES:
-            raise unknown("recipe", name, RECIPES)
     if folds:
         check_whole_number("folds", folds, least=2)
-    recipes = [RECIPES[name].override(**(overrides or {})) for name in names or RECIPES]
+    recipes = [recipe_named(name).override(**(overrides or {})) for name in names or RECIPES]
     tasks: dict[str, Task] = {}
     for recipe in recipes:
         if recipe.task not in tasks:
