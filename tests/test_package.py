@@ -11,8 +11,9 @@ def test_when_xraykit_is_imported_then_tensorflow_is_not():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_when_keras_is_loaded_then_nothing_is_printed():
-    code = "from xraykit import keras; keras.ops.ones(3)"
+@pytest.mark.parametrize("first", ["keras.ops.ones(3)", "train"])
+def test_when_keras_is_loaded_then_nothing_is_printed(first):
+    code = f"import xraykit as xk; xk.{first}"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert (said.stdout, said.stderr) == (b"", b"")
 

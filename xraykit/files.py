@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from .errors import InputError
+
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` write a file under another name beside `path`, and rename it when it is done."""
@@ -18,3 +20,21 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         with suppress(OSError):
             partial.unlink()
         raise
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text whole or not at all, its folder made if need be.
+
+    Raises
+    ------
+    InputError
+        If it can't be written.
+    """
+    path = Path(path).expanduser()
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror or error}") from error

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from ..errors import InputError
 from ..evaluation.intervals import proportion
-from ..files import write_whole
+from ..files import write_text
+from ..pages import render
 from .results import RESULTS, read_results
 
 SCORES = ("validation", "test")
@@ -73,7 +73,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     InputError
         If it can't be written.
     """
-    _write(table.to_csv(index=False), path)
+    write_text(table.to_csv(index=False), path)
 
 
 def write_page(table: pd.DataFrame, path: Path) -> None:
@@ -91,26 +91,15 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
             os.path.relpath(report, path.parent).replace(os.sep, "/") if report.is_file() else None
         )
         rows.append({"values": row, "link": link})
-    source = Path(__file__).with_name("collect.html").read_text(encoding="utf-8")
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    page = template.from_string(source).render(
+    page = render(
+        "collect.html",
         columns=[name for name in shown(table) if name != "error"],
         rows=rows,
         scores=SCORES,
         made=made,
     )
-    _write(page, path)
-
-
-def _write(text: str, path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror or error}") from error
+    write_text(page, path)
 
 
 def _runs(folder: Path) -> list[Path]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from ..errors import InputError
+
+MOST_PICTURES = 10_000_000
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]:
@@ -65,3 +67,78 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(stepped, 1)
     return corrected
+
+
+def pictures_to_separate(
+    first: pd.DataFrame, second: pd.DataFrame, power: float = 0.8, level: float = 0.05
+) -> int | None:
+    """Return how many test pictures it takes to tell two networks apart.
+
+    If among new pictures as many are right by the first alone, and by the second alone, as among
+    these, so many give the exact McNemar test a p of `level` or less with probability `power`. What
+    few pictures say of these shares is vague, and so is the number.
+
+    Parameters
+    ----------
+    first, second : DataFrame
+        Predictions of the same pictures, as for `mcnemar`.
+    power, level : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    int or None
+        None where both alone are right equally often: as far as these pictures tell, no number
+        would do.
+
+    Raises
+    ------
+    InputError
+        If the tables are not about the same pictures.
+
+    Examples
+    --------
+    >>> pictures = pd.DataFrame({"path": range(36), "true": "x"})
+    >>> first = pictures.assign(predicted=list("x" * 27 + "y" * 9))
+    >>> second = pictures.assign(predicted=list("y" * 5 + "x" * 29 + "yy"))  # 29 right, not 27
+    >>> pictures_to_separate(first, second)
+    877
+    """
+    only_first, only_second, _ = mcnemar(first, second)
+    if only_first == only_second:
+        return None
+    shares = only_first / len(first), only_second / len(first)
+    few, many = 0, 1
+    while mcnemar_power(many, *shares, level) < power:
+        few, many = many, 2 * many
+        if many > MOST_PICTURES:
+            return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        enough = mcnemar_power(middle, *shares, level) >= power
+        few, many = (few, middle) if enough else (middle, many)
+    return many
+
+
+def mcnemar_power(
+    pictures: int, only_first: float, only_second: float, level: float = 0.05
+) -> float:
+    """Return the probability that the exact two-sided McNemar test gives `level` or less.
+
+    Summed over how many of the pictures differ, and how these fall.
+
+    Parameters
+    ----------
+    pictures : int
+    only_first, only_second : float
+        Shares of pictures that the one alone gets right, not both 0.
+    level : float
+    """
+    share = only_first + only_second
+    middle, width = pictures * share, 10 * np.sqrt(pictures * share * (1 - share)) + 10
+    differing = np.arange(max(0, middle - width), min(pictures, middle + width) + 1).astype(int)
+    most = binom.ppf(level / 2, differing, 0.5)  # of the rarer kind that is rare enough
+    most -= binom.cdf(most, differing, 0.5) > level / 2
+    odds = only_first / share
+    found = binom.cdf(most, differing, odds) + binom.sf(differing - most - 1, differing, odds)
+    return float(binom.pmf(differing, pictures, share) @ found)

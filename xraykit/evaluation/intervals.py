@@ -3,12 +3,12 @@
 from scipy.stats import binomtest
 
 
-def wilson_interval(right: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion, 0 to 1; `of` is at least 1.
+def wilson_interval(right: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a proportion, 0 to 1; `of` is at least 1.
 
     Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy.
     """
-    low, high = binomtest(right, of).proportion_ci(0.95, method="wilson")
+    low, high = binomtest(right, of).proportion_ci(confidence, method="wilson")
     return float(low), float(high)
 
 

@@ -34,7 +34,11 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     """
     check_fits(model, images)
     output = outputs(model, images)
-    probabilities = np.hstack([1 - output, output]) if output.shape[1] == 1 else output
+    return tabulate(images, np.hstack([1 - output, output]) if output.shape[1] == 1 else output)
+
+
+def tabulate(images: ImageSet, probabilities: np.ndarray) -> pd.DataFrame:
+    """Return the table that `predict` gives, of probabilities of shape (pictures, classes)."""
     names = np.array(images.class_names)
     return pd.DataFrame(
         {

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from ..errors import InputError
-from .intervals import proportion
+from .intervals import proportion, wilson_interval
 from .predictions import PROBABILITY, class_names
 
 SMALLEST = 1e-7  # a probability below it counts as it, as in Keras' own cross-entropy
@@ -42,15 +42,16 @@ class Scores:
         """Sensitivity and specificity of each class against all the others."""
         rows = {}
         for name in self.confusion.index:
-            hits = self.confusion.loc[name, name]
-            positives = self.confusion.loc[name].sum()
-            false_alarms = self.confusion[name].sum() - hits
-            negatives = self.of - positives
-            rows[name] = {
-                "sensitivity": proportion(hits, positives),
-                "specificity": proportion(negatives - false_alarms, negatives),
-            }
+            found, rejected = self.against_the_rest(name)
+            rows[name] = {"sensitivity": proportion(*found), "specificity": proportion(*rejected)}
         return pd.DataFrame(rows).T
+
+    def against_the_rest(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return how many of a class are found, of how many, and of the others rejected."""
+        hits, called = self.confusion.loc[name, name], self.confusion[name].sum()
+        positives = self.confusion.loc[name].sum()
+        negatives = self.of - positives
+        return (int(hits), int(positives)), (int(negatives - called + hits), int(negatives))
 
     def __repr__(self) -> str:
         confusion = self.confusion.rename_axis(index="true", columns="predicted")
@@ -84,3 +85,63 @@ def score(predictions: pd.DataFrame) -> Scores:
         loss=float(-np.log(np.clip(of_truth, SMALLEST, 1)).mean()),
         confusion=pd.DataFrame(counts, index=names, columns=names),
     )
+
+
+def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
+    """Return what an answer is worth where a class is as frequent as `prevalence`.
+
+    A test set has as many ill as healthy; a hospital doesn't. By Bayes' rule from sensitivity and
+    specificity: of those called a class, how many are (positive predictive value), and of those not
+    called it, how many are not (negative predictive value).
+
+    Parameters
+    ----------
+    scores : Scores
+    prevalence : float
+        Above 0 and below 1: the share of the class among those that the network is asked about;
+        for each class in turn, all others together being the rest.
+
+    Returns
+    -------
+    DataFrame
+        A row a class: positive and negative predictive value in percent, with an interval of at
+        least 95 %: the values at both ends of Wilson's intervals of sensitivity and specificity,
+        each of them at the square root of 95 %, so that both hold at once.
+
+    Raises
+    ------
+    InputError
+        If the prevalence is out of range.
+
+    Examples
+    --------
+    >>> counts = pd.DataFrame([[90, 10], [5, 95]], ["ill", "well"], ["ill", "well"])
+    >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).loc["ill", "positive"]
+    '15 % [6, 33]'
+    """
+    if not 0 < prevalence < 1:
+        raise InputError(f"prevalence={prevalence!r}: expected a number above 0 and below 1")
+    rows = {}
+    for name in scores.confusion.index:
+        shares = [_share(*count) for count in scores.against_the_rest(name)]
+        values = [_bayes(*pair, prevalence) for pair in zip(*shares, strict=True)]
+        rows[name] = {
+            kind: f"{100 * value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+            for kind, (value, low, high) in zip(
+                ("positive", "negative"), zip(*values, strict=True), strict=True
+            )
+        }
+    return pd.DataFrame(rows).T
+
+
+def _share(right: int, of: int) -> tuple[float, float, float]:
+    if not of:  # nothing is known
+        return 0.5, 0.0, 1.0
+    return (right / of, *wilson_interval(right, of, np.sqrt(0.95)))
+
+
+def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:
+    """Return the positive and the negative predictive value."""
+    called = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    rejected = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    return tuple(right / (right + wrong or 1) for right, wrong in (called, rejected))

@@ -146,7 +146,7 @@ def run_experiment(
         row["trainable"] = sum(each.shape.num_elements() for each in size.trainable_weights)
         if part:
             with redirect_stdout(io.StringIO()):  # or it would flood the table
-                found = cross_validate(part, task, folds, seed, setting.shown)
+                found = cross_validate(part, task, 1, folds, seed, setting.shown)
             predictions[label] = found
             row |= _counts(found)
             row["seconds"] = round(time.perf_counter() - start, 1)

@@ -93,7 +93,7 @@ def _run(recipe: Recipe, task: Task, folds: int, seed: int) -> dict[str, object]
         model, _ = recipe.train(task, seed)
         seconds = time.perf_counter() - start
         scores = score(predict(model, task.test))
-        found = score(cross_validate(recipe, task, folds, seed)) if folds else None
+        found = score(cross_validate(recipe, task, folds=folds, seed=seed)) if folds else None
     facts = {
         "measured": proportion(scores.right, scores.of),
         "inside": None if task.phantoms else _inside(recipe, scores),

@@ -7,7 +7,6 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
-from tqdm.keras import TqdmCallback
 from tqdm.std import tqdm
 
 from ..data.augmentation import Augmentation
@@ -255,6 +254,8 @@ def _is_sigmoid(model: keras.Model) -> bool:
 def _progress(epochs: int) -> keras.callbacks.Callback:
     """Return a bar where a person watches, else one line an epoch."""
     if person_watches():
+        from tqdm.keras import TqdmCallback  # not before `quiet`: it imports Keras, aloud
+
         short = "epoch {n_fmt}/{total_fmt} {bar:10} {remaining} left{postfix}"
         return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, bar_format=short, file=sys.stdout)
 
