@@ -130,6 +130,54 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
 
 
 @cli.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+def card(folders: tuple[Path, ...]) -> None:
+    """Write a model card of each run in FOLDERS: card.md and card.html beside its results."""
+    from .course.card import write_card
+
+    for folder in folders:
+        click.echo("\n".join(map(str, write_card(folder))))
+
+
+@cli.command()
+@click.argument("folder", default="auto")
+@click.option("--task", "name", help="binary or multiclass; by default both, or what is there.")
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    help="A run's predictions.csv, to stand beside what needs no lungs.",
+)
+@click.option(
+    "--html",
+    is_flag=False,
+    flag_value="audit.html",
+    type=click.Path(path_type=Path),
+    help="A file for the page; without a name, audit.html.",
+)
+@click.option("--seed", default=42, show_default=True, help="Of split, folds, forests and lots.")
+def audit(
+    folder: str, name: str | None, predictions: Path | None, html: Path | None, seed: int
+) -> None:
+    """Look for what makes a score on the pictures in FOLDER worth less than it seems.
+
+    FOLDER holds two/ and all/; by default it is found as in the notebooks. Names patients across
+    splits, pictures that are there twice, and what tells the class without lungs. Found or not,
+    the exit code is 0.
+    """
+    from .evaluation.audit import audit_folder
+    from .evaluation.audit_page import write_page
+
+    if html and html.is_dir():
+        raise InputError(f"--html {html}: expected a file for the page, found a folder")
+    audits = audit_folder(folder, name, predictions, seed)
+    for each in audits:
+        click.echo(f"{each}\n")
+    if html:
+        write_page(audits, html)
+        click.echo(f"Page: {html}")
+
+
+@cli.command()
 @click.option("--time", "recipe", metavar="RECIPE", help="Time a recipe on each device instead.")
 def doctor(recipe: str | None) -> None:
     """Say what is missing here, and what to do."""

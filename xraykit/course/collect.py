@@ -30,7 +30,8 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
         Columns run (the path), status, notebook, pictures (how many; phantoms are called that);
         the settings that the notebooks saved, and the parameters in which runs of one notebook
         differ; validation and test (counts with their 95 % interval), each with _right, _of, _low
-        and _high as numbers; test_loss (nats), epochs, seconds; error. A file that is damaged or
+        and _high as numbers; without_lungs (what the best baseline of the audit gets in the test);
+        test_loss (nats), epochs, seconds; error. A file that is damaged or
         of a newer version is a row that says so; what an older version lacks is missing.
 
     Raises
@@ -130,8 +131,15 @@ def _facts(results: dict) -> dict[str, object]:
         facts[f"{name}_of"] = score["of"] if score else None
         facts[f"{name}_low"], facts[f"{name}_high"] = score["interval"] if score else (None, None)
     return facts | {
+        "without_lungs": _without_lungs(results.get("audit")),
         "test_loss": results.get("scores", {}).get("test", {}).get("loss"),
         "epochs": len(results["history"]) if "history" in results else None,
         "seconds": results.get("seconds", {}).get("total"),
         "error": results.get("error"),
     }
+
+
+def _without_lungs(audit: dict | None) -> str | None:
+    best = {each["name"]: each["test"] for each in (audit or {}).get("baselines", [])}
+    name = (audit or {}).get("best")
+    return f"{name} {proportion(*best[name])}" if name in best else None

@@ -11,11 +11,14 @@ from jsonschema import ValidationError
 
 from ..data.tasks import Task
 from ..errors import InputError
+from ..evaluation.audit import Audit
+from ..evaluation.calibration import calibration
 from ..evaluation.intervals import wilson_interval
 from ..evaluation.predictions import predict
 from ..evaluation.scores import score
 from ..files import write_whole
 from ..quiet import keras
+from ..recipes.recipe import Recipe
 from .results import SCHEMA, write_results
 
 PACKAGES = ("xraykit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pillow", "pandas")
@@ -28,12 +31,15 @@ def save_results(
     model: keras.Model,
     history: pd.DataFrame,
     predictions: pd.DataFrame,
+    recipe: Recipe | None = None,
+    audit: Audit | None = None,
     **settings: str | float | bool,
 ) -> None:
     """Keep what was found: model.keras, history.csv, predictions.csv and results.json.
 
     Each file is written whole or not at all, results.json last: it stands for all of them.
-    `xraykit collect` makes one table of many; docs/results.md lists the fields.
+    `xraykit collect` makes one table of many, `xraykit card` a model card of one; docs/results.md
+    lists the fields.
 
     Parameters
     ----------
@@ -46,8 +52,12 @@ def save_results(
         From `xk.train`.
     predictions : DataFrame
         From `xk.predict`, of the test pictures.
+    recipe : Recipe, optional
+        Its name, backbone and alpha stand in the table.
+    audit : Audit, optional
+        From `xk.audit`.
     **settings
-        What else should stand in the table, such as `backbone="VGG16"` and `seed=42`.
+        What else should stand in the table, such as `seed=42`.
 
     Raises
     ------
@@ -57,6 +67,10 @@ def save_results(
     if not folder:
         return
     folder = Path(folder).expanduser()
+    if recipe:
+        named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
+        settings = named | settings
+    parts = {split: getattr(task, split) for split in SPLITS}
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     results = {
         "schema": SCHEMA,
@@ -66,15 +80,19 @@ def save_results(
             "name": task.name,
             "classes": list(task.class_names),
             "phantoms": task.phantoms,
-            "pictures": {split: len(getattr(task, split)) for split in SPLITS},
+            "pictures": {split: len(images) for split, images in parts.items()},
+            "patients": {split: len(set(images.patients)) for split, images in parts.items()},
+            "notes": list(task.notes),
             "digest": task.digest,
         },
+        "recipe": repr(recipe) if recipe else None,
         "model": {"parameters": model.count_params(), "trainable": trainable},
         "history": history.reset_index().to_dict("records"),
         "scores": {
             "validation": _scores(predict(model, task.validation)),
             "test": _scores(predictions),
         },
+        "audit": audit.results() if audit else None,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "hardware": {
@@ -97,11 +115,13 @@ def save_results(
 
 
 def _scores(predictions: pd.DataFrame) -> dict[str, object]:
-    scores = score(predictions)
+    scores, calibrated = score(predictions), calibration(predictions)
     return {
         "right": scores.right,
         "of": scores.of,
         "interval": list(wilson_interval(scores.right, scores.of)),
         "loss": scores.loss,
+        "brier": calibrated.brier,
+        "calibration_error": calibrated.error,
         "confusion": scores.confusion.to_numpy().tolist(),
     }

@@ -1,26 +1,27 @@
 """What is wrong with a set of pictures, and how much of a score needs no lungs."""
 
-from collections.abc import Sequence
+import io
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..data.tasks import Task
+from ..data.challenge import LAYOUT
+from ..data.tasks import Task, find_pictures, load_task
 from ..errors import InputError
 from .audit_page import as_html, write_page
-from .baselines import GUESSING, Baseline, fit_baselines, read_grey
-from .comparison import holm, mcnemar
+from .baselines import Baseline, fit_baselines, read_grey
+from .comparison import mcnemar
 from .duplicates import near_duplicates
 from .intervals import proportion
-from .permutation import permutation_p
-from .predictions import class_names
+from .measures import SIDE
+from .predictions import class_names, read_predictions
 from .scores import score
+from .verdicts import across_splits, alike, conflicts, pictures_of, without_lungs
 
-LEVEL = 0.01  # of a wrong verdict, over the rows that have a p
-NETWORK = "your network"
-FEW = 5  # as many of a kind are named
+NETWORK = "the network"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,15 +92,15 @@ class Audit:
         network = score(self.predictions)
         beyond = network.right - guessing.right
         if beyond <= 0:
-            return f"{said} Your network is no better than guessing."
+            return f"{said} The network is no better than guessing."
         unseen = min(max(best.right - guessing.right, 0), beyond)
         only_network, only_best, p = mcnemar(self.predictions, self.best.test)
         apart = "differ" if p < 0.05 else "can't be told apart on these pictures"
         return (
-            f"{said} Of the {beyond} pictures that your network has right beyond guessing "
-            f"({proportion(network.right, network.of)}), {unseen} need no lungs. It alone has "
-            f"{only_network} right, the forest alone {only_best}: the two {apart} "
-            f"(exact McNemar test, p = {p:.2g})."
+            f"{said} Of the {beyond} pictures that the network has right beyond guessing "
+            f"({proportion(network.right, network.of)}), {unseen} can be had without lungs. It "
+            f"alone has {only_network} right, the forest alone {only_best}: the two {apart} (exact "
+            f"McNemar test, p = {p:.2g})."
         )
 
     def beside(self, predictions: pd.DataFrame) -> "Audit":
@@ -118,6 +119,20 @@ class Audit:
                 f"{self.task.name} task: xk.predict(model, task.test) gives them"
             )
         return replace(self, predictions=predictions)
+
+    def results(self) -> dict[str, object]:
+        """Return what `results.json` keeps: rows, baselines, the best one's name, the sentence."""
+        return {
+            "rows": [{"check": check, **row} for check, row in self.rows.to_dict("index").items()],
+            "baselines": [
+                {"name": name, "sees": sees}
+                | {column.replace("-", "_"): list(count) for column, count in counts.items()}
+                for name, sees, counts in self.scores
+                if name != NETWORK
+            ],
+            "best": self.best.measure.name,
+            "sentence": self.sentence,
+        }
 
     def save(self, path: str | Path) -> None:
         """Write the audit as one HTML file, which needs no network and prints.
@@ -180,16 +195,16 @@ def audit(
         If the task's files can't be read any more, there are too few patients, or the predictions
         are of other pictures.
     """
-    pictures = _pictures(task)
+    pictures = pictures_of(task)
     greys = read_grey([task.root / path for path in pictures["path"]])
     twins = near_duplicates(pictures, np.stack(greys))
     fitted = fit_baselines(task, greys, repeats, folds, seed)
     rows = {
-        "patients across splits": _across_splits(task, pictures),
-        "exact duplicates": _alike(twins[twins["exact"]]),
-        "near duplicates": _alike(twins[~twins["exact"]]),
-        "conflicting labels": _conflicts(pictures, twins),
-        **_without_lungs(task, fitted, seed),
+        "patients across splits": across_splits(task, pictures),
+        "exact duplicates": alike(twins[twins["exact"]]),
+        "near duplicates": alike(twins[~twins["exact"]]),
+        "conflicting labels": conflicts(pictures, twins),
+        **without_lungs(task, fitted, seed),
     }
     table = pd.DataFrame(rows, index=["verdict", "flagged", "p", "evidence"]).T
     shown = {
@@ -201,98 +216,43 @@ def audit(
     return found if predictions is None else found.beside(predictions)
 
 
-def _pictures(task: Task) -> pd.DataFrame:
-    """Return path, patient, class and split of all pictures, those that were dropped included."""
-    parts = {"train": task.train, "validation": task.validation, "test": task.test}
-    tables = [
-        pd.DataFrame(
-            {
-                "path": images.paths,
-                "patient": images.patients,
-                "class": np.array(images.class_names)[images.labels],
-                "split": split,
-            }
+def audit_folder(
+    root: str | Path = "auto",
+    name: str | None = None,
+    predictions: Path | None = None,
+    seed: int = 42,
+) -> list[Audit]:
+    """Audit the tasks whose pictures are in a folder.
+
+    Parameters
+    ----------
+    root : str or Path
+        As in `load_task`.
+    name : {"binary", "multiclass"}, optional
+        By default both, or binary alone where there is no `all/`.
+    predictions : Path, optional
+        A file of predictions, as a run leaves it, for the task that has its classes.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        As `load_task` and `audit`, and if the predictions can't be read or are of no task here.
+    """
+    said = None if predictions is None else read_predictions(predictions)
+    root = find_pictures() if root == "auto" else Path(root).expanduser()
+    both = list(LAYOUT) if (root / "all").is_dir() else ["binary"]
+    found = []
+    for each in [name] if name else both:
+        with redirect_stdout(io.StringIO()):  # the audit says it again
+            task = load_task(each, root, image_size=SIDE, seed=seed)
+        found.append(audit(task, seed=seed))
+    if said is None:
+        return found
+    theirs = [class_names(said) == each.task.class_names for each in found]
+    if not any(theirs):
+        raise InputError(
+            f"{predictions} is of the classes {', '.join(class_names(said))}: expected predictions "
+            f"for the {' or '.join(each.task.name for each in found)} task"
         )
-        for split, images in parts.items()
-    ]
-    dropped = task.leaking[~task.leaking["path"].isin(pd.concat(tables)["path"])]
-    label = dropped["path"].str.split("/").str[-2]
-    dropped = dropped.assign(**{"class": label, "split": "train"})
-    return pd.concat([*tables, dropped], ignore_index=True)
-
-
-def _across_splits(task: Task, pictures: pd.DataFrame) -> tuple:
-    splits = pictures.groupby("patient")["split"].nunique()
-    crossing = splits.index[splits > 1]
-    if crossing.empty:
-        return "none", False, None, f"{pictures['patient'].nunique()} patients, each in one split."
-    said = []
-    for patient in crossing:
-        own = pictures[pictures["patient"] == patient]
-        counts = own["split"].value_counts(sort=False)
-        where = ", ".join(f"{count} in {split}" for split, count in counts.items())
-        learned = ", ".join(own.loc[own["split"] == "train", "path"])
-        said.append(f"{patient}: {where} (in train: {learned})")
-    kept = set(task.leaking["path"]) & set(task.train.paths)
-    what = "They are still in train." if kept else "load_task left the training pictures out."
-    return f"found: {_count(crossing, 'patient')}", True, None, f"{_listed(said)}. {what}"
-
-
-def _alike(twins: pd.DataFrame) -> tuple:
-    if twins.empty:
-        return "none", False, None, "No pair of this kind."
-    said = []
-    for pair in twins.itertuples():
-        same = [name for name in ("patient", "class", "split") if getattr(pair, f"same_{name}")]
-        said.append(f"{pair.first} and {pair.second} (same {' and '.join(same) or 'nothing'})")
-    apart = int((~(twins["same_split"] & twins["same_class"])).sum())
-    verdict = f"found: {_count(twins, 'pair')}, {apart or 'none'} across splits or classes"
-    return verdict, True, None, f"{_listed(said)}."
-
-
-def _conflicts(pictures: pd.DataFrame, twins: pd.DataFrame) -> tuple:
-    pairs = twins[~twins["same_class"]]
-    classes = pictures.groupby("patient")["class"].nunique()
-    both = classes.index[classes > 1]
-    note = "No patient has pictures of two classes."
-    if len(both):
-        note = f"{_count(both, 'patient')} with pictures of two classes, which may be right: "
-        note += f"{_listed(list(both))}."
-    if pairs.empty:
-        return "none", False, None, note
-    said = [f"{pair.first} and {pair.second} are alike" for pair in pairs.itertuples()]
-    return f"found: {_count(pairs, 'pair')}", True, None, f"{_listed(said)}. {note}"
-
-
-def _without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str, tuple]:
-    learned = task.train.join(task.validation)
-    tested = [each for each in fitted if each.measure.no_lungs]
-    p_values = holm(
-        [permutation_p(each.table, learned.labels, learned.patients, seed) for each in tested]
-    )
-    corrected = dict(zip([each.measure.name for each in tested], p_values, strict=True))
-    guessed = proportion(*fitted[0].counts["cross-validated"])
-    rows = {}
-    for each in fitted:
-        if each.measure is GUESSING:
-            continue
-        found = proportion(*each.counts["cross-validated"])
-        evidence = f"Cross-validated by patient, a forest has {found} right, guessing {guessed}."
-        p = corrected.get(each.measure.name)
-        if p is None:
-            row = "evidence only", False, None, evidence
-        elif p <= LEVEL:
-            row = "tells the class", True, p, evidence
-        else:
-            row = "nothing found", False, p, evidence
-        rows[each.measure.name] = row
-    return rows
-
-
-def _count(things: Sequence, name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
-
-
-def _listed(said: list[str]) -> str:
-    more = f"; and {len(said) - FEW} more" if len(said) > FEW else ""
-    return "; ".join(said[:FEW]) + more
+    return [each.beside(said) if own else each for each, own in zip(found, theirs, strict=True)]

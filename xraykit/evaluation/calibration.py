@@ -129,5 +129,5 @@ def _of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities, a column a class, and the true classes as numbers."""
     names = class_names(predictions)
     probabilities = predictions[[f"{PROBABILITY}{name}" for name in names]].to_numpy(float)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # float32 is a little off
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)  # float32 is off
     return probabilities, np.array([names.index(name) for name in predictions["true"]])

@@ -1,5 +1,7 @@
 """Predictions: a row a picture, each with its own path, so that nothing can change places."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -67,6 +69,26 @@ def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
             "rate"
         )
     return output
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Return predictions that `xk.save_results` kept.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or is of something else.
+    """
+    try:
+        predictions = pd.read_csv(path, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read as a table of predictions: {error}") from error
+    if not class_names(predictions) or not {"path", "true", "predicted"} <= set(predictions):
+        raise InputError(
+            f"{path} is no table of predictions: expected the columns path, true, predicted and "
+            f"probability_CLASS; found {', '.join(predictions.columns)}"
+        )
+    return predictions
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from .intervals import proportion, wilson_interval
 from .predictions import PROBABILITY, class_names
 
+VALUES = "positive predictive value", "negative predictive value"
 SMALLEST = 1e-7  # a probability below it counts as it, as in Keras' own cross-entropy
 
 
@@ -116,7 +117,7 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
     Examples
     --------
     >>> counts = pd.DataFrame([[90, 10], [5, 95]], ["ill", "well"], ["ill", "well"])
-    >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).loc["ill", "positive"]
+    >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).loc["ill"].iloc[0]
     '15 % [6, 33]'
     """
     if not 0 < prevalence < 1:
@@ -127,9 +128,7 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
         values = [_bayes(*pair, prevalence) for pair in zip(*shares, strict=True)]
         rows[name] = {
             kind: f"{100 * value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
-            for kind, (value, low, high) in zip(
-                ("positive", "negative"), zip(*values, strict=True), strict=True
-            )
+            for kind, (value, low, high) in zip(VALUES, zip(*values, strict=True), strict=True)
         }
     return pd.DataFrame(rows).T
 
