@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 import xraykit as xk
-from xraykit.evaluation.comparison import holm, mcnemar
+from xraykit.evaluation.comparison import holm, mcnemar, mcnemar_power, pictures_to_separate
 
 
 def said(right):
@@ -35,3 +35,30 @@ def test_when_the_pictures_differ_then_one_line_says_so():
 def test_holm_multiplies_the_smallest_most_and_never_falls():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
     np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
+
+
+def test_mcnemar_gives_the_published_p_of_a_worked_example():
+    """Fagerland, Lydersen and Laake 2013, BMC Med. Res. Methodology 13, 91: 1 and 7 of 21."""
+    first = said([True] * 1 + [False] * 7 + [True] * 13)
+    second = said([False] * 1 + [True] * 7 + [True] * 13)
+    assert mcnemar(first, second) == (1, 7, pytest.approx(0.070, abs=5e-4))
+
+
+def test_power_is_that_of_a_published_worked_example():
+    """O'Brien 2002 (G*Power's manual): shares .32 and .08, 50 pairs, one-sided 5 %: 0.8393."""
+    assert mcnemar_power(50, 0.32, 0.08, level=0.10) == pytest.approx(0.83934, abs=1e-4)
+
+
+def test_when_so_many_pictures_are_drawn_then_the_test_finds_the_difference_four_times_in_five():
+    first, second = said([True] * 5 + [False] + [True] * 30), said([False] * 5 + [True] * 31)
+    needed = pictures_to_separate(first, second)
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(3, size=(400, needed), p=[5 / 36, 1 / 36, 30 / 36])
+    p = [mcnemar(said(draw != 1), said(draw != 0))[2] for draw in kinds]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.8, abs=0.06)
+    assert mcnemar_power(needed - 1, 5 / 36, 1 / 36) < 0.8 <= mcnemar_power(needed, 5 / 36, 1 / 36)
+
+
+def test_when_both_alone_are_right_equally_often_then_no_number_would_separate_them():
+    assert pictures_to_separate(said([True, False]), said([False, True])) is None
+    assert pictures_to_separate(said([True]), said([True])) is None

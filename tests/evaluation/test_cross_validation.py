@@ -1,8 +1,11 @@
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import xraykit as xk
+from xraykit.evaluation.cross_validation import spread
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
@@ -23,11 +26,12 @@ class Spy:
     """A recipe that keeps what it was trained on."""
 
     def __init__(self, recipe):
-        self.recipe, self.tasks = recipe, []
+        self.recipe, self.tasks, self.seeds = recipe, [], []
         self.keep, self.early_stopping = recipe.keep, recipe.early_stopping
 
     def train(self, task, seed):
         self.tasks.append(task)
+        self.seeds.append(seed)
         return self.recipe.train(task, seed)
 
 
@@ -42,8 +46,29 @@ def test_when_cross_validated_then_each_picture_is_predicted_once_without_its_pa
     assert not set(predictions["path"]) & set(paired.test.paths)
     right = predictions["true"] == predictions["predicted"]
     by_fold = right.groupby(predictions["fold"]).mean()
-    expected = f"accuracy {by_fold.mean():.3f}, standard error {by_fold.std() / 3**0.5:.3f}"
-    assert expected in capsys.readouterr().out
+    expected = f"{xk.proportion(int(right.sum()), len(right))}, standard error of the share "
+    assert f"{expected}{by_fold.std() / 3**0.5:.3f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_when_repeated_then_each_repeat_has_its_own_folds_and_weights(paired):
+    spy = Spy(TINY)
+    predictions = xk.cross_validate(spy, paired, repeats=2, folds=2)
+    pictures = len(paired.train) + len(paired.validation)
+    assert predictions.groupby("repeat")["path"].nunique().to_list() == [pictures] * 2
+    folds = [own.set_index("path")["fold"].to_dict() for _, own in predictions.groupby("repeat")]
+    assert folds[0] != folds[1]
+    assert spy.seeds == [42, 42, 43, 43]
+    once = xk.cross_validate(TINY, paired, folds=2, seed=43)
+    second = predictions[predictions["repeat"] == 2].reset_index(drop=True)
+    assert second.drop(columns="repeat").equals(once.drop(columns="repeat"))
+
+
+def test_when_repeated_then_the_interval_counts_each_picture_once(paired):
+    right = [True] * 3 + [False] + [True] * 2 + [False] * 2
+    table = pd.DataFrame({"true": "x", "repeat": [1] * 4 + [2] * 4, "fold": [1, 1, 2, 2] * 2})
+    said = spread(table.assign(predicted=np.where(right, "x", "y")))
+    assert said.startswith(f"{xk.proportion(2, 4)} on average, 2 to 3 in a repeat")
 
 
 @pytest.mark.parametrize("deciding", [{"keep": "best"}, {"early_stopping": 1}])

@@ -76,8 +76,9 @@ def plot_calibration(found: dict[str, Calibration]) -> Figure:
             axis.annotate(
                 f"{row.right}/{row.of}",
                 (row.confidence, row.right / row.of),
-                xytext=(4, -11),
+                xytext=(-4, -11),
                 textcoords="offset points",
+                ha="right",
                 fontsize=8,
             )
         axis.set(xlim=(0, 1.05), ylim=(-0.02, 1.05), xlabel="how sure (mean of a bin)")

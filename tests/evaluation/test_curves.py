@@ -1,0 +1,79 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import xraykit as xk
+
+NAMES = ("normal", "covid", "pneumonia")
+
+
+def drawn(pictures=60, a_patient=2, told=0.5, names=NAMES, seed=0):
+    """Predictions that know the class a little; `a_patient` pictures of each are alike."""
+    rng = np.random.default_rng(seed)
+    owners = np.arange(pictures) // a_patient
+    labels = rng.integers(0, len(names), owners.max() + 1)[owners]
+    logits = rng.normal(0, 1, (owners.max() + 1, len(names)))[owners]
+    logits += told * np.eye(len(names))[labels]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    columns = {f"probability_{name}": shares[:, i] for i, name in enumerate(names)}
+    true, said = np.array(names)[labels], np.array(names)[shares.argmax(axis=1)]
+    patients = [f"p{owner}" for owner in owners]
+    facts = {"path": range(pictures), "patient": patients, "true": true, "predicted": said}
+    return pd.DataFrame(facts | columns)
+
+
+def numbers(said):
+    area, _, ends = said.partition(" [")
+    return float(area), *map(float, ends.rstrip("]").split(", "))
+
+
+def test_areas_are_scikit_learns():
+    predictions = drawn()
+    found = xk.curves(predictions)
+    for name in NAMES:
+        is_it, sure = predictions["true"] == name, predictions[f"probability_{name}"]
+        expected = roc_auc_score(is_it, sure), average_precision_score(is_it, sure)
+        for said, area in zip(found.areas.loc[name].iloc[:2], expected, strict=True):
+            assert numbers(said)[0] == pytest.approx(area, abs=0.005)
+
+
+def test_band_is_that_of_patients_drawn_anew_by_hand():
+    predictions = drawn(names=NAMES[:2])
+    rng, by_patient = np.random.default_rng(5), dict(list(predictions.groupby("patient")))
+    ill = predictions.groupby("patient")["true"].first() == "covid"
+    areas = []
+    for _ in range(400):
+        again = [rng.choice(own, len(own)) for own in (ill.index[ill], ill.index[~ill])]
+        table = pd.concat([by_patient[each] for each in np.concatenate(again)])
+        areas.append(roc_auc_score(table["true"] == "covid", table["probability_covid"]))
+    found = numbers(xk.curves(predictions).areas.loc["covid"].iloc[0])
+    np.testing.assert_allclose(found[1:], np.percentile(areas, [2.5, 97.5]), atol=0.03)
+
+
+def test_when_patients_have_several_pictures_then_the_band_is_wider():
+    alone = drawn(a_patient=4).assign(patient=range(60))
+    widths = [
+        np.subtract(*numbers(xk.curves(each).areas.loc["covid"].iloc[0])[:0:-1])
+        for each in (drawn(a_patient=4), alone)
+    ]
+    assert widths[0] > 1.3 * widths[1]
+
+
+def test_when_of_two_classes_then_the_positive_one_is_drawn_and_repeats_with_the_seed():
+    predictions = drawn(names=NAMES[:2])
+    found = xk.curves(predictions, seed=1)
+    assert list(found.areas.index) == ["covid"]
+    assert found.points.equals(xk.curves(predictions, seed=1).points)
+    assert not found.points.equals(xk.curves(predictions, seed=2).points)
+
+
+def test_when_no_picture_is_out_of_order_then_no_interval_is_made_up():
+    found = xk.curves(drawn(told=50, names=NAMES[:2]))
+    assert found.areas.loc["covid"].iloc[0] == "1.00 (none out of order)"
+    assert (found.points[["sensitivity", "precision"]] == 1).all(axis=None)
+
+
+def test_when_every_picture_is_of_one_class_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="pictures of covid and others"):
+        xk.curves(drawn(names=NAMES[:2]).assign(true="normal"))
