@@ -4,8 +4,14 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import xraykit as xk
+from xraykit.evaluation import curves as module
 
 NAMES = ("normal", "covid", "pneumonia")
+
+
+@pytest.fixture(autouse=True)
+def fewer_resamples(monkeypatch):
+    monkeypatch.setattr(module, "RESAMPLES", 299)
 
 
 def drawn(pictures=60, a_patient=2, told=0.5, names=NAMES, seed=0):
@@ -48,7 +54,7 @@ def test_band_is_that_of_patients_drawn_anew_by_hand():
         table = pd.concat([by_patient[each] for each in np.concatenate(again)])
         areas.append(roc_auc_score(table["true"] == "covid", table["probability_covid"]))
     found = numbers(xk.curves(predictions).areas.loc["covid"].iloc[0])
-    np.testing.assert_allclose(found[1:], np.percentile(areas, [2.5, 97.5]), atol=0.03)
+    np.testing.assert_allclose(found[1:], np.percentile(areas, [2.5, 97.5]), atol=0.04)
 
 
 def test_when_patients_have_several_pictures_then_the_band_is_wider():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import xraykit as xk
-from xraykit.evaluation.permutation import permutation_p
+from xraykit.evaluation.permutation import deal, permutation_p
 
 ONE_EACH = tuple(f"p{i}" for i in range(60))
 
@@ -18,7 +18,7 @@ def test_when_the_table_tells_nothing_then_p_is_rarely_small():
     rng = np.random.default_rng(0)
     p = [
         permutation_p(rng.normal(size=(60, 4)), rng.integers(0, 2, 60), ONE_EACH, dealings=99)
-        for _ in range(40)
+        for _ in range(25)
     ]
     assert np.mean(np.array(p) <= 0.1) <= 0.1
     assert max(p) > 0.5
@@ -33,6 +33,17 @@ def test_when_the_table_tells_the_patient_alone_then_it_does_not_tell_the_class(
     by_patient = permutation_p(table, labels, tuple(f"p{owner}" for owner in owners), dealings=199)
     assert by_patient > 0.05
     assert permutation_p(table, labels, ONE_EACH, dealings=199) == 1 / 200  # as if 60 patients
+
+
+def test_when_classes_are_dealt_then_pictures_of_a_patient_and_class_stay_together():
+    labels, patients = np.array([0, 0, 1, 1, 0, 1, 0]), ("a", "a", "a", "b", "c", "d", "d")
+    first, *dealt = deal(labels, patients, 50, seed=0)
+    assert first.tolist() == labels.tolist()
+    blocks = [0, 2, 3, 4, 5, 6]  # the first of each patient and class
+    for labels_anew in dealt:
+        assert labels_anew[0] == labels_anew[1]
+        assert sorted(labels_anew[blocks]) == [0, 0, 0, 1, 1, 1]
+    assert len({tuple(each) for each in dealt}) > 10
 
 
 def test_when_asked_again_then_p_is_the_same():

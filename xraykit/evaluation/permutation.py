@@ -53,7 +53,7 @@ def permutation_p(
     """
     if len(set(patients)) < folds:
         raise InputError(f"Expected at least {folds} patients; found {len(set(patients))}")
-    dealt = _deal(labels, patients, dealings, seed)
+    dealt = deal(labels, patients, dealings, seed)
     truth = np.eye(labels.max() + 1, dtype=np.float32)[dealt]  # dealing, picture, class
     shares = truth.mean(axis=1, keepdims=True)
     # Kernel ridge solves for any number of targets at once: each class of each dealing is one.
@@ -70,8 +70,11 @@ def permutation_p(
     return float(max(p_values))
 
 
-def _deal(labels: np.ndarray, patients: tuple[str, ...], dealings: int, seed: int) -> np.ndarray:
-    """Return the labels as they are, then dealt anew, a row a dealing."""
+def deal(labels: np.ndarray, patients: tuple[str, ...], dealings: int, seed: int) -> np.ndarray:
+    """Return the labels as they are, then dealt anew, a row a dealing.
+
+    A patient's pictures of one class get one label together.
+    """
     owners = np.unique(patients, return_inverse=True)[1]
     pairs = np.stack([owners, labels], axis=1)
     blocks, block = np.unique(pairs, axis=0, return_inverse=True)
