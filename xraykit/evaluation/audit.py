@@ -88,7 +88,7 @@ class Audit:
             f"test pictures right; guessing has {proportion(guessing.right, guessing.of)}."
         )
         if self.predictions is None:
-            return f"{said} Only what a network has beyond that can come from lungs."
+            return f"{said} Up to that, a network's score need not come from lungs."
         network = score(self.predictions)
         beyond = network.right - guessing.right
         if beyond <= 0:
