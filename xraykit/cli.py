@@ -135,8 +135,14 @@ def card(folders: tuple[Path, ...]) -> None:
     """Write a model card of each run in FOLDERS: card.md and card.html beside its results."""
     from .course.card import write_card
 
+    failed = []
     for folder in folders:
-        click.echo("\n".join(map(str, write_card(folder))))
+        try:
+            click.echo("\n".join(map(str, write_card(folder))))
+        except InputError as error:
+            failed.append(str(error))
+    if failed:
+        raise InputError("\n".join(failed))
 
 
 @cli.command()

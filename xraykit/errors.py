@@ -40,7 +40,11 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     )
 
 
+MOST = 2**31  # seeds beyond it, and what is added to them, are too large for NumPy
+
+
 def check_whole_number(name: str, given: object, least: int) -> None:
-    """Raise the error for a number that is not whole, or below `least`."""
-    if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
-        raise InputError(f"{name}={given!r}: expected a whole number, {least} or more")
+    """Raise the error for a number that is not whole, below `least` or above MOST."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or not least <= given <= MOST:
+        most = f", at most {MOST}" if isinstance(given, Integral) and given > MOST else " or more"
+        raise InputError(f"{name}={given!r}: expected a whole number, {least}{most}")

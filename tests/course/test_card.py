@@ -106,3 +106,28 @@ def test_when_there_is_nothing_to_tell_then_one_line_says_so(tmp_path, results, 
 def test_when_runs_are_collected_then_the_best_baseline_stands_beside_the_score(run):
     table = collect([run])
     assert table.loc[0, "without_lungs"] == f"border {xk.proportion(30, 36)}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": None},
+        {"model": {"parameters": 5}},
+        {"scores": {"test": SCORE | {"confusion": [[1, 2, 3]]}}},
+        {"scores": {"test": SCORE | {"confusion": []}}},
+        {"settings": {"recipe": "two\nlines"}},
+    ],
+    ids=str,
+)
+def test_when_results_are_odd_then_there_is_a_card_all_the_same(tmp_path, change):
+    odd = {name: value for name, value in (RESULTS | change).items() if value is not None}
+    write_results(tmp_path, odd)
+    card, _ = write_card(tmp_path)
+    assert card.read_text("utf-8").startswith("# Model card: ")
+    assert "\n\n**Not a medical device." in card.read_text("utf-8")
+
+
+def test_when_one_of_many_has_no_results_then_the_others_get_their_cards(run, tmp_path):
+    said = xraykit("card", tmp_path / "none", run)
+    assert said.returncode == 2 and f"{tmp_path}/none/results.json can't be read" in said.stderr
+    assert (run / "card.html").exists()

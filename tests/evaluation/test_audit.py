@@ -9,6 +9,7 @@ from tiny import xraykit
 import xraykit as xk
 from xraykit.evaluation import baselines
 from xraykit.evaluation.audit_page import write_page
+from xraykit.evaluation.verdicts import across_splits, pictures_of
 
 SHORTCUTS = ["file facts", "border", "marks"]
 
@@ -51,7 +52,7 @@ def test_when_predictions_are_given_then_the_network_stands_beside_the_baselines
     beside = audited.beside(predictions)
     of = len(predictions)
     assert beside.baselines.loc["the network", "test"] == xk.proportion(of - 1, of)
-    assert f"{of - 1 - of // 2} pictures that the network has right beyond guessing" in str(beside)
+    assert f"right, {of - 1 - of // 2} beyond guessing, of which" in str(beside)
     assert "the network" not in audited.baselines.index
 
 
@@ -148,6 +149,7 @@ def test_when_real_pictures_are_audited_then_what_is_known_of_them_is_found(
         (["{}/nowhere"], "is not a folder"),
         (["{}", "--task", "binry"], "Did you mean 'binary'"),
         (["{}", "--html", "{}"], "expected a file for the page, found a folder"),
+        (["{}", "--seed", "5000000000"], "expected a whole number, 0, at most 2147483648"),
         (["{}", "--predictions", "{}/all"], "can't be read as a table of predictions"),
     ],
 )
@@ -157,3 +159,36 @@ def test_when_the_command_is_given_nonsense_then_one_line_says_so(
     said = xraykit("audit", *(each.format(drawn_challenge) for each in arguments))
     assert said.returncode == 2 and message in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_when_a_leak_is_kept_then_the_row_says_so_whichever_part_it_is_in(damaged, part):
+    for seed in range(20):
+        task = xk.load_task("multiclass", damaged, image_size=32, seed=seed, allow_leak=True)
+        if set(task.leaking["path"]) <= set(getattr(task, part).paths):
+            break
+    row = across_splits(task, pictures_of(task))
+    assert task.leaking["path"].iloc[0] in row[3]
+    assert f"1 in {part}" in row[3] and row[3].endswith("They were kept.")
+
+
+DAMAGES = {
+    "a probability is missing": ({"probability_covid": np.nan}, "Expected probabilities"),
+    "a probability is text": ({"probability_covid": "oops"}, "Expected probabilities"),
+    "a class is unknown": ({"predicted": "zebra"}, "Expected the classes normal, covid; found zeb"),
+    "the truth is another": ({"true": "covid"}, "predictions of the 8 test pictures"),
+}
+
+
+@pytest.mark.parametrize(("columns", "message"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_when_predictions_make_no_sense_then_one_line_says_so(
+    audited, predictions, columns, message
+):
+    with pytest.raises(xk.InputError, match=message):
+        audited.beside(predictions.assign(**columns))
+
+
+def test_when_predictions_are_in_another_order_then_nothing_changes(audited, predictions):
+    shuffled = predictions.sample(frac=1, random_state=0)
+    assert audited.beside(shuffled).sentence == audited.beside(predictions).sentence

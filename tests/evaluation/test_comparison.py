@@ -62,3 +62,14 @@ def test_when_so_many_pictures_are_drawn_then_the_test_finds_the_difference_four
 def test_when_both_alone_are_right_equally_often_then_no_number_would_separate_them():
     assert pictures_to_separate(said([True, False]), said([False, True])) is None
     assert pictures_to_separate(said([True]), said([True])) is None
+
+
+@pytest.mark.parametrize(("name", "share"), [("power", 1.5), ("level", 0), ("power", -1)])
+def test_when_power_or_level_is_no_share_then_one_line_says_so(name, share):
+    with pytest.raises(xk.InputError, match=f"{name}={share}: expected a number above 0"):
+        pictures_to_separate(said([True, False]), said([True, True]), **{name: share})
+
+
+def test_when_the_truth_differs_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="predictions of the same pictures"):
+        mcnemar(said([True]), said([True]).assign(true="normal"))

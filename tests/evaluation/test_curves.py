@@ -81,5 +81,18 @@ def test_when_no_picture_is_out_of_order_then_no_interval_is_made_up():
 
 
 def test_when_every_picture_is_of_one_class_then_one_line_says_so():
-    with pytest.raises(xk.InputError, match="pictures of covid and others"):
+    with pytest.raises(xk.InputError, match="pictures of covid and of others"):
         xk.curves(drawn(names=NAMES[:2]).assign(true="normal"))
+
+
+def test_when_every_picture_is_given_the_same_then_no_order_is_claimed():
+    found = xk.curves(drawn(names=NAMES[:2]).assign(probability_normal=0.5, probability_covid=0.5))
+    assert found.areas.loc["covid"].iloc[0] == "0.50 (no interval)"
+
+
+def test_when_a_class_has_one_patient_then_one_line_says_so():
+    predictions = drawn(names=NAMES[:2])
+    alone = predictions["true"].where(predictions["patient"] == "p3", "normal")
+    alone = alone.mask(predictions["patient"] == "p3", "covid")
+    with pytest.raises(xk.InputError, match="two patients each at least: found 1 and 29"):
+        xk.curves(predictions.assign(true=alone))

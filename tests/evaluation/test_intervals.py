@@ -67,3 +67,7 @@ def test_when_prevalence_is_no_share_then_one_line_says_so(prevalence):
 
 def test_when_a_class_is_absent_then_its_predictive_value_is_open():
     assert xk.predictive_values(counted(0, 0, 9, 9), 0.5).iloc[0, 0].endswith("[0, 100]")
+
+
+def test_when_a_class_is_never_named_then_what_that_would_be_worth_is_unknown():
+    assert xk.predictive_values(counted(9, 0, 9, 9), 0.5).iloc[0, 0].startswith("unknown [0, ")

@@ -51,5 +51,5 @@ def test_file_facts_are_width_height_bytes_and_channels(tmp_path):
     assert facts[3] == 4
 
 
-def test_those_without_lungs_are_three():
-    assert [each.name for each in MEASURES if each.no_lungs] == ["file facts", "border", "marks"]
+def test_three_can_get_a_verdict():
+    assert [each.name for each in MEASURES if each.tested] == ["file facts", "border", "marks"]

@@ -42,17 +42,18 @@ def write_card(folder: str | Path) -> tuple[Path, Path]:
             "a run that is done, with what xk.save_results keeps"
         )
     card = markdown(results)
-    title = card.partition("\n")[0].removeprefix("# ")
-    html = mistune.create_markdown(escape=True, plugins=["table"])(card.partition("\n")[2])
+    title, _, rest = card.partition("\n")
+    html = mistune.create_markdown(escape=True, plugins=["table"])(rest)
     paths = folder / "card.md", folder / "card.html"
     write_text(card, paths[0])
-    write_text(render("page.html", title=title, body=html), paths[1])
+    write_text(render("page.html", title=title.removeprefix("# "), body=html), paths[1])
     return paths
 
 
 def markdown(results: dict) -> str:
     """Return the card of a run as Markdown; sections of which nothing is known say so."""
     classes = results["task"]["classes"]
+    results = {"settings": {}} | results
     scores = {name: _scores(score, classes) for name, score in results["scores"].items()}
     return render(
         "card.md",
@@ -60,11 +61,14 @@ def markdown(results: dict) -> str:
         scores=scores,
         proportion=proportion,
         confusions=_confusions(scores["test"]),
+        counted=scores["test"].confusion.to_numpy().any(),
     )
 
 
 def _scores(score: dict, classes: list[str]) -> Scores:
-    counts = score.get("confusion", [[0] * len(classes)] * len(classes))
+    counts = score.get("confusion", [])
+    if [len(row) for row in counts] != [len(classes)] * len(classes):
+        counts = 0
     confusion = pd.DataFrame(counts, index=classes, columns=classes)
     return Scores(score["right"], score["of"], score.get("loss", float("nan")), confusion)
 

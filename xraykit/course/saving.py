@@ -55,7 +55,7 @@ def save_results(
     recipe : Recipe, optional
         Its name, backbone and alpha stand in the table.
     audit : Audit, optional
-        From `xk.audit`.
+        From `xk.audit`, of this task; the predictions are put beside it.
     **settings
         What else should stand in the table, such as `seed=42`.
 
@@ -92,7 +92,7 @@ def save_results(
             "validation": _scores(predict(model, task.validation)),
             "test": _scores(predictions),
         },
-        "audit": audit.results() if audit else None,
+        "audit": audit.beside(predictions).results() if audit else None,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "hardware": {

@@ -17,7 +17,7 @@ from .comparison import mcnemar
 from .duplicates import near_duplicates
 from .intervals import proportion
 from .measures import SIDE
-from .predictions import class_names, read_predictions
+from .predictions import as_arrays, class_names, read_predictions
 from .scores import score
 from .verdicts import across_splits, alike, conflicts, pictures_of, without_lungs
 
@@ -75,7 +75,7 @@ class Audit:
     @property
     def best(self) -> Baseline:
         """The baseline without lungs that is best in cross-validation."""
-        without = [each for each in self.fitted if each.measure.no_lungs]
+        without = [each for each in self.fitted if each.measure.tested]
         return max(without, key=lambda each: each.counts["cross-validated"])
 
     @property
@@ -84,8 +84,8 @@ class Audit:
         best, guessing = score(self.best.test), score(self.fitted[0].test)
         name = self.best.measure.name
         said = (
-            f"Without any lung, from {name} alone, a forest has {proportion(best.right, best.of)} "
-            f"test pictures right; guessing has {proportion(guessing.right, guessing.of)}."
+            f"From {name} alone a forest has {proportion(best.right, best.of)} test pictures "
+            f"right; guessing has {proportion(guessing.right, guessing.of)}."
         )
         if self.predictions is None:
             return f"{said} Up to that, a network's score need not come from lungs."
@@ -97,10 +97,10 @@ class Audit:
         only_network, only_best, p = mcnemar(self.predictions, self.best.test)
         apart = "differ" if p < 0.05 else "can't be told apart on these pictures"
         return (
-            f"{said} Of the {beyond} pictures that the network has right beyond guessing "
-            f"({proportion(network.right, network.of)}), {unseen} can be had without lungs. It "
-            f"alone has {only_network} right, the forest alone {only_best}: the two {apart} (exact "
-            f"McNemar test, p = {p:.2g})."
+            f"{said} The network has {proportion(network.right, network.of)} right, {beyond} "
+            f"beyond guessing, of which {unseen} can be had without lungs. It alone has "
+            f"{only_network} right, the forest alone {only_best}: the two {apart} (exact McNemar "
+            f"test, p = {p:.2g})."
         )
 
     def beside(self, predictions: pd.DataFrame) -> "Audit":
@@ -109,14 +109,15 @@ class Audit:
         Raises
         ------
         InputError
-            If they are not of the task's test pictures.
+            If they are not of the task's test pictures, or no predictions.
         """
-        if class_names(predictions) != self.task.class_names or sorted(
-            predictions["path"]
-        ) != sorted(self.task.test.paths):
+        names, _, true = as_arrays(predictions)
+        test = self.task.test
+        labels = dict(zip(predictions["path"], true, strict=True))
+        if names != test.class_names or labels != dict(zip(test.paths, test.labels, strict=True)):
             raise InputError(
-                f"Expected predictions of the {len(self.task.test)} test pictures of the "
-                f"{self.task.name} task: xk.predict(model, task.test) gives them"
+                f"Expected predictions of the {len(test)} test pictures of the {self.task.name} "
+                "task: xk.predict(model, task.test) gives them"
             )
         return replace(self, predictions=predictions)
 

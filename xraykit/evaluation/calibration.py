@@ -1,6 +1,7 @@
 """Does a network that is 80 % sure get 80 % right? And how to make it so, on validation."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from ..errors import InputError, check_whole_number
 from .intervals import proportion, wilson_interval
-from .predictions import PROBABILITY, class_names
+from .predictions import PROBABILITY, as_arrays, class_names
 from .scores import SMALLEST
 
 COOLEST, HOTTEST = 0.05, 20.0  # temperatures that are tried
@@ -113,7 +114,7 @@ def apply_temperature(predictions: pd.DataFrame, temperature: float) -> pd.DataF
     InputError
         If it is not above 0.
     """
-    if not temperature > 0:
+    if not (isinstance(temperature, Real) and temperature > 0):
         raise InputError(f"temperature={temperature!r}: expected a number above 0")
     probabilities, _ = _of(predictions)
     heated = _heated(probabilities, temperature)
@@ -126,8 +127,6 @@ def _heated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities, a column a class, and the true classes as numbers."""
-    names = class_names(predictions)
-    probabilities = predictions[[f"{PROBABILITY}{name}" for name in names]].to_numpy(float)
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)  # float32 is off
-    return probabilities, np.array([names.index(name) for name in predictions["true"]])
+    """Return probabilities that add up to 1 to the last digit, and the true classes."""
+    _, probabilities, true = as_arrays(predictions)
+    return probabilities / probabilities.sum(axis=1, keepdims=True), true

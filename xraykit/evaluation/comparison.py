@@ -21,7 +21,7 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]
     Parameters
     ----------
     first, second : DataFrame
-        As `predict` or `cross_validate` gives them, in any order.
+        As `predict` gives them, or one repeat of `cross_validate`, in any order.
 
     Returns
     -------
@@ -40,12 +40,13 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]
     >>> mcnemar(said, said.assign(predicted="x"))
     (0, 1, 1.0)
     """
+    true, other = (table.set_index("path")["true"].sort_index() for table in (first, second))
+    if not true.index.is_unique or not true.equals(other):
+        raise InputError("Expected predictions of the same pictures, each of them once")
     right = [
         (table["true"] == table["predicted"]).set_axis(table["path"]).sort_index()
         for table in (first, second)
     ]
-    if not right[0].index.equals(right[1].index) or not right[0].index.is_unique:
-        raise InputError("Expected predictions of the same pictures, each of them once")
     only_first = int((right[0] & ~right[1]).sum())
     only_second = int((right[1] & ~right[0]).sum())
     differing = only_first + only_second
@@ -88,13 +89,13 @@ def pictures_to_separate(
     Returns
     -------
     int or None
-        None where both alone are right equally often: as far as these pictures tell, no number
-        would do.
+        None where both alone are right equally often, or nearly: as far as these pictures tell, no
+        number up to ten million would do.
 
     Raises
     ------
     InputError
-        If the tables are not about the same pictures.
+        If the tables are not about the same pictures, or power or level is out of range.
 
     Examples
     --------
@@ -104,6 +105,9 @@ def pictures_to_separate(
     >>> pictures_to_separate(first, second)
     877
     """
+    for name, share in (("power", power), ("level", level)):
+        if not 0 < share < 1:
+            raise InputError(f"{name}={share!r}: expected a number above 0 and below 1")
     only_first, only_second, _ = mcnemar(first, second)
     if only_first == only_second:
         return None

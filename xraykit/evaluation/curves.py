@@ -8,7 +8,7 @@ from scipy.stats import bootstrap
 from sklearn.metrics import auc, roc_curve
 
 from ..errors import InputError
-from .predictions import PROBABILITY, class_names
+from .predictions import PROBABILITY, as_arrays
 
 GRID = np.linspace(0, 1, 101)
 RESAMPLES = 999
@@ -55,9 +55,9 @@ def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
     Raises
     ------
     InputError
-        If every picture is of one class.
+        If it is no table of predictions, or a class or its others have fewer than two patients.
     """
-    names = class_names(predictions)
+    names, _, _ = as_arrays(predictions)
     found = {
         name: _with_band(predictions, name, seed)
         for name in (names[1:] if len(names) == 2 else names)
@@ -71,17 +71,21 @@ def _with_band(
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     """Return the points and the areas of one class."""
     of_class = (predictions["true"] == name).to_numpy()
-    if of_class.all() or not of_class.any():
-        raise InputError(f"Expected pictures of {name} and others; found only the one kind")
     sure = predictions[f"{PROBABILITY}{name}"].to_numpy()
     patients, owner = np.unique(predictions["patient"], return_inverse=True)
     with_it = np.isin(np.arange(len(patients)), owner[of_class])
+
+    if min(with_it.sum(), len(patients) - with_it.sum()) < 2:
+        raise InputError(
+            f"Expected pictures of {name} and of others, of two patients each at least: found "
+            f"{with_it.sum()} and {len(patients) - with_it.sum()} patients"
+        )
 
     def measured(*drawn: np.ndarray) -> np.ndarray:
         times = np.bincount(np.concatenate(drawn), minlength=len(patients))
         return _curve(of_class, sure, times[owner])
 
-    groups = [np.flatnonzero(kind) for kind in (with_it, ~with_it) if kind.any()]
+    groups = [np.flatnonzero(with_it), np.flatnonzero(~with_it)]
     band = bootstrap(
         groups,
         measured,
@@ -102,7 +106,7 @@ def _with_band(
 
 def _said(area: float, low: float, high: float) -> str:
     if np.isclose(low, high):
-        return f"{area:.2f} (none out of order)"
+        return f"{area:.2f} ({'none out of order' if np.isclose(area, 1) else 'no interval'})"
     return f"{area:.2f} [{low:.2f}, {high:.2f}]"
 
 

@@ -30,7 +30,7 @@ def near_duplicates(pictures: pd.DataFrame, pixels: np.ndarray) -> pd.DataFrame:
     -------
     DataFrame
         A row a pair: first and second (paths), bits (the share that differs), exact (the same
-        pixels), and whether both have the same patient, class and split.
+        pixels, as handed in), and whether both have the same patient, class and split.
     """
     hashes = np.stack(
         [imagehash.phash(Image.fromarray(each), BITS).hash.ravel() for each in pixels]

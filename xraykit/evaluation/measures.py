@@ -24,18 +24,22 @@ class Measure:
     name, sees : str
     numbers : callable
         From the picture's file and its grey levels, uint8 of shape (256, 256), to a vector.
-    no_lungs : bool
-        Whether no lung is in it; else it is evidence of how little resolution suffices.
+    tested : bool
+        Whether it can get a verdict: what it sees is not the lungs. Else it is evidence of how
+        little resolution suffices.
     """
 
     name: str
     sees: str
     numbers: Callable[[Path, np.ndarray], np.ndarray]
-    no_lungs: bool
+    tested: bool
 
 
 def file_facts(path: Path, grey: np.ndarray) -> np.ndarray:
-    """Return the logarithms of width, height and bytes, and the number of channels."""
+    """Return the logarithms of width, height and bytes, and the number of channels.
+
+    Bytes tell something of the picture's content, of lungs too, where it is compressed.
+    """
     with Image.open(path) as picture:
         sizes = (*picture.size, path.stat().st_size)
         return np.append(np.log(sizes), len(picture.getbands()))
@@ -54,7 +58,7 @@ def marks(path: Path, grey: np.ndarray) -> np.ndarray:
 
     A piece is what an opening with a square removes (a white top-hat: thin and brighter than
     around it), of the size of letters or lines of text, its middle in the outermost sixth of the
-    picture. Letters are measured, not read; the edges of ribs and arms may count as some.
+    picture. Letters are measured, not read: edges of ribs and arms there count as pieces too.
     """
     levels = grey.astype(np.float32)
     pieces, _ = label(levels - grey_opening(levels, STROKE) > INK, np.ones((3, 3)))
@@ -82,7 +86,7 @@ def thumbnail(path: Path, grey: np.ndarray) -> np.ndarray:
 MEASURES = (
     Measure("file facts", "width, height, bytes and channels of the file", file_facts, True),
     Measure("border", "the outermost 3 of 64 pixels on each side", border, True),
-    Measure("marks", "how many letter-like pieces are near each edge", marks, True),
+    Measure("marks", "how many letter-like pieces are near each edge (ribs' too)", marks, True),
     Measure("brightness", "mean and spread of the grey levels", brightness, False),
     Measure("16 × 16 pixels", "the picture, too coarse for most disease", thumbnail, False),
 )

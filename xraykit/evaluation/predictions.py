@@ -83,12 +83,35 @@ def read_predictions(path: Path) -> pd.DataFrame:
         predictions = pd.read_csv(path, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read as a table of predictions: {error}") from error
-    if not class_names(predictions) or not {"path", "true", "predicted"} <= set(predictions):
-        raise InputError(
-            f"{path} is no table of predictions: expected the columns path, true, predicted and "
-            f"probability_CLASS; found {', '.join(predictions.columns)}"
-        )
+    as_arrays(predictions)
     return predictions
+
+
+def as_arrays(predictions: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Return the classes, the probabilities (a column a class), and the true classes as numbers.
+
+    Raises
+    ------
+    InputError
+        If the table is not one of predictions, or empty, or something in it makes no sense.
+    """
+    found = f"{len(predictions)} rows of {', '.join(map(str, predictions.columns))}"
+    names = class_names(predictions)
+    if not len(predictions) or not names or not {"true", "predicted"} <= set(predictions):
+        raise InputError(
+            "Expected a table from xk.predict, with columns true, predicted and probability_CLASS; "
+            f"found {found}"
+        )
+    strange = set(predictions["true"]) | set(predictions["predicted"])
+    if strange - set(names):
+        raise InputError(
+            f"Expected the classes {', '.join(names)}; found {min(map(str, strange - set(names)))}"
+        )
+    columns = predictions[[f"{PROBABILITY}{name}" for name in names]]
+    probabilities = columns.apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
+        raise InputError("Expected probabilities from 0 to 1; found others, or none, in some rows")
+    return names, probabilities, np.array([names.index(name) for name in predictions["true"]])
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:

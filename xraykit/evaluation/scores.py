@@ -8,7 +8,7 @@ from sklearn.metrics import confusion_matrix
 
 from ..errors import InputError
 from .intervals import proportion, wilson_interval
-from .predictions import PROBABILITY, class_names
+from .predictions import as_arrays
 
 VALUES = "positive predictive value", "negative predictive value"
 SMALLEST = 1e-7  # a probability below it counts as it, as in Keras' own cross-entropy
@@ -70,16 +70,10 @@ def score(predictions: pd.DataFrame) -> Scores:
     InputError
         If the table is empty, or is not one of predictions.
     """
-    names = class_names(predictions)
-    if not len(predictions) or not names or not {"true", "predicted"} <= set(predictions):
-        raise InputError(
-            "Expected a table from xk.predict, with columns true, predicted and probability_CLASS; "
-            f"found {len(predictions)} rows of {', '.join(map(str, predictions.columns))}"
-        )
+    names, probabilities, labels = as_arrays(predictions)
     true, predicted = predictions["true"], predictions["predicted"]
     counts = confusion_matrix(true, predicted, labels=list(names))
-    probabilities = predictions[[f"{PROBABILITY}{name}" for name in names]].to_numpy(float)
-    of_truth = probabilities[np.arange(len(true)), [names.index(label) for label in true]]
+    of_truth = probabilities[np.arange(len(labels)), labels]
     return Scores(
         right=int((true == predicted).sum()),
         of=len(predictions),
@@ -127,15 +121,15 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
         shares = [_share(*count) for count in scores.against_the_rest(name)]
         values = [_bayes(*pair, prevalence) for pair in zip(*shares, strict=True)]
         rows[name] = {
-            kind: f"{100 * value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+            kind: f"{_percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
             for kind, (value, low, high) in zip(VALUES, zip(*values, strict=True), strict=True)
         }
     return pd.DataFrame(rows).T
 
 
 def _share(right: int, of: int) -> tuple[float, float, float]:
-    if not of:  # nothing is known
-        return 0.5, 0.0, 1.0
+    if not of:
+        return np.nan, 0.0, 1.0
     return (right / of, *wilson_interval(right, of, np.sqrt(0.95)))
 
 
@@ -143,4 +137,10 @@ def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[f
     """Return the positive and the negative predictive value."""
     called = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     rejected = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
-    return tuple(right / (right + wrong or 1) for right, wrong in (called, rejected))
+    return tuple(
+        right / (right + wrong) if right + wrong else np.nan for right, wrong in (called, rejected)
+    )
+
+
+def _percent(share: float) -> str:
+    return "unknown" if np.isnan(share) else f"{100 * share:.0f} %"

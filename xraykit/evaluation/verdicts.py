@@ -46,17 +46,17 @@ def across_splits(task: Task, pictures: pd.DataFrame) -> tuple:
         own = pictures[pictures["patient"] == patient]
         counts = own["split"].value_counts(sort=False)
         where = ", ".join(f"{count} in {split}" for split, count in counts.items())
-        learned = ", ".join(own.loc[own["split"] == "train", "path"])
-        said.append(f"{patient}: {where} (in train: {learned})")
-    kept = set(task.leaking["path"]) & set(task.train.paths)
-    what = "They are still in train." if kept else "load_task left the training pictures out."
+        learned = ", ".join(own.loc[own["split"] != "test", "path"])
+        said.append(f"{patient}: {where} (to learn from: {learned})")
+    kept = set(task.leaking["path"]) & {*task.train.paths, *task.validation.paths}
+    what = "They were kept." if kept else "load_task left the training pictures out."
     return f"found: {_count(crossing, 'patient')}", True, None, f"{_listed(said)}. {what}"
 
 
 def alike(twins: pd.DataFrame) -> tuple:
     """Return the row on such pairs of pictures."""
     if twins.empty:
-        return "none", False, None, "No pair of this kind."
+        return "none", False, None, "No pair of this kind, at 256 × 256 pixels."
     said = []
     for pair in twins.itertuples():
         same = [name for name in ("patient", "class", "split") if getattr(pair, f"same_{name}")]
@@ -84,7 +84,7 @@ def conflicts(pictures: pd.DataFrame, twins: pd.DataFrame) -> tuple:
 def without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str, tuple]:
     """Return a row a measure; those that hold no lungs are tested, with Holm's correction."""
     learned = task.train.join(task.validation)
-    tested = [each for each in fitted if each.measure.no_lungs]
+    tested = [each for each in fitted if each.measure.tested]
     p_values = holm(
         [permutation_p(each.table, learned.labels, learned.patients, seed) for each in tested]
     )
