@@ -95,6 +95,7 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render(
         "collect.html",
+        title=f"{len(rows)} run{'' if len(rows) == 1 else 's'}",
         columns=[name for name in shown(table) if name != "error"],
         rows=rows,
         scores=SCORES,
