@@ -64,6 +64,8 @@ def test_when_the_network_only_guesses_then_the_sentence_says_so(audited, predic
 def test_when_predictions_are_of_other_pictures_then_one_line_says_so(audited, predictions):
     with pytest.raises(xk.InputError, match="predictions of the 8 test pictures of the binary"):
         audited.beside(predictions.iloc[1:])
+    with pytest.raises(xk.InputError, match="predictions of the 8 test pictures of the binary"):
+        audited.beside(pd.concat([predictions, predictions.iloc[:1]]))
 
 
 def test_when_shown_then_every_row_and_score_is_in_text_and_page(audited, predictions, tmp_path):

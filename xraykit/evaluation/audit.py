@@ -113,8 +113,9 @@ class Audit:
         """
         names, _, true = as_arrays(predictions)
         test = self.task.test
-        labels = dict(zip(predictions["path"], true, strict=True))
-        if names != test.class_names or labels != dict(zip(test.paths, test.labels, strict=True)):
+        given = sorted(zip(predictions["path"], true.tolist(), strict=True))
+        expected = sorted(zip(test.paths, test.labels.tolist(), strict=True))
+        if names != test.class_names or given != expected:
             raise InputError(
                 f"Expected predictions of the {len(test)} test pictures of the {self.task.name} "
                 "task: xk.predict(model, task.test) gives them"
