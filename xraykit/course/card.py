@@ -54,14 +54,14 @@ def markdown(results: dict) -> str:
     """Return the card of a run as Markdown; sections of which nothing is known say so."""
     classes = results["task"]["classes"]
     results = {"settings": {}} | results
-    scores = {name: _scores(score, classes) for name, score in results["scores"].items()}
+    test = _scores(results["scores"]["test"], classes)
     return render(
         "card.md",
         results=results,
-        scores=scores,
+        by_class=test.by_class,
         proportion=proportion,
-        confusions=_confusions(scores["test"]),
-        counted=scores["test"].confusion.to_numpy().any(),
+        confusions=_confusions(test),
+        counted=test.confusion.to_numpy().any(),
     )
 
 
