@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from tqdm.std import tqdm
 
@@ -21,10 +21,12 @@ def in_threads(work: Callable, *items: Sequence, doing: str | None = None) -> li
 
     For work on pictures, in which Pillow and NumPy let go of Python's lock.
     """
-    done = _threads.map(work, *items)
+    futures = [_threads.submit(work, *each) for each in zip(*items, strict=True)]
     hidden = doing is None or not person_watches()
-    bar = tqdm(done, doing, len(items[0]), disable=hidden, leave=False, file=sys.stdout)
+    bar = tqdm(futures, doing, disable=hidden, leave=False, file=sys.stdout)
     try:
-        return list(bar)
-    finally:
-        done.close()  # after an error nothing of it goes on
+        return [future.result() for future in bar]
+    finally:  # after an error nothing of it goes on
+        for future in futures:
+            future.cancel()
+        wait(futures)

@@ -1,0 +1,23 @@
+import time
+
+import pytest
+
+from xraykit.progress import in_threads
+
+
+def test_when_one_fails_then_nothing_goes_on_after_the_error():
+    begun, ended = [], []
+
+    def work(number):
+        if number == 0:
+            raise OSError("No space left on device")
+        begun.append(number)
+        time.sleep(0.05)
+        ended.append(number)
+
+    with pytest.raises(OSError, match="No space left"):
+        in_threads(work, range(100))
+    assert begun == ended
+    before = len(begun)
+    time.sleep(0.2)
+    assert len(begun) == before < 100
