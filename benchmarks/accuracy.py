@@ -63,7 +63,7 @@ def _compare(name: str, backbone: str) -> list[str]:
         folds = pd.concat([_folds(backbone, seed, **options) for seed in SEEDS])
         right, rates = int(folds["sum"].sum()), folds["mean"].to_numpy()
         first = rates if first is None else first
-        score = xk.proportion(right, int(folds["count"].sum()))
+        score = xk.Proportion(right, int(folds["count"].sum()))
         line = f"{backbone}, {way}: {score}; mean of {len(rates)} folds {rates.mean():.3f}"
         if rates is not first:
             gap = rates - first

@@ -8,7 +8,7 @@ import click
 
 from .data.challenge import DATA, import_challenge
 from .errors import InputError, RunFailedError
-from .evaluation.intervals import proportion
+from .evaluation.intervals import Proportion
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -216,7 +216,7 @@ def recipes_(name: str | None) -> None:
         return
     for recipe in (recipes[each] for each in recipes):
         test = recipe.published.test
-        said = f"published {proportion(*test)}" if test else ""
+        said = f"published {Proportion(*test)}" if test else ""
         width = "" if recipe.alpha == 1 else f" {recipe.alpha}"
         click.echo(f"{recipe.name:24} {recipe.backbone + width:17} {recipe.source:36} {said}")
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from tqdm.std import tqdm
@@ -11,6 +11,11 @@ from tqdm.std import tqdm
 def person_watches() -> bool:
     """Return whether someone looks on: in a terminal, or in a notebook opened in JupyterLab."""
     return sys.stdout.isatty() or "JPY_SESSION_NAME" in os.environ
+
+
+def bar(items: Iterable, doing: str) -> tqdm:
+    """Return the items, with a bar where a person watches."""
+    return tqdm(items, doing, disable=not person_watches(), leave=False, file=sys.stdout)
 
 
 _threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # begins with the first work
@@ -22,10 +27,8 @@ def in_threads(work: Callable, *items: Sequence, doing: str | None = None) -> li
     For work on pictures, in which Pillow and NumPy let go of Python's lock.
     """
     futures = [_threads.submit(work, *each) for each in zip(*items, strict=True)]
-    hidden = doing is None or not person_watches()
-    bar = tqdm(futures, doing, disable=hidden, leave=False, file=sys.stdout)
     try:
-        return [future.result() for future in bar]
+        return [future.result() for future in (bar(futures, doing) if doing else futures)]
     finally:  # after an error nothing of it goes on
         for future in futures:
             future.cancel()

@@ -105,7 +105,7 @@ def test_when_there_is_nothing_to_tell_then_one_line_says_so(tmp_path, results, 
 
 def test_when_runs_are_collected_then_the_best_baseline_stands_beside_the_score(run):
     table = collect([run])
-    assert table.loc[0, "without_lungs"] == f"border {xk.proportion(30, 36)}"
+    assert table.loc[0, "without_lungs"] == f"border {xk.Proportion(30, 36)}"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
     test = results["scores"]["test"]
     assert (test["right"], test["of"], test["loss"]) == (scores.right, scores.of, scores.loss)
     low, high = (round(100 * bound) for bound in test["interval"])
-    assert f"[{low}, {high}]" in xk.proportion(scores.right, scores.of)
+    assert f"[{low}, {high}]" in str(xk.Proportion(scores.right, scores.of))
     assert [row["val_loss"] for row in results["history"]] == list(history["val_loss"])
     assert [row["epoch"] for row in results["history"]] == [1, 2]
     assert results["scores"]["validation"]["of"] == len(task.validation)

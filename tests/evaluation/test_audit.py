@@ -51,7 +51,7 @@ def test_when_predictions_are_given_then_the_network_stands_beside_the_baselines
 ):
     beside = audited.beside(predictions)
     of = len(predictions)
-    assert beside.baselines.loc["the network", "test"] == xk.proportion(of - 1, of)
+    assert beside.baselines.loc["the network", "test"] == xk.Proportion(of - 1, of)
     assert f"right, {of - 1 - of // 2} beyond guessing, of which" in str(beside)
     assert "the network" not in audited.baselines.index
 
@@ -73,7 +73,7 @@ def test_when_shown_then_every_row_and_score_is_in_text_and_page(audited, predic
     beside.save(tmp_path / "new" / "audit.html")
     page = (tmp_path / "new" / "audit.html").read_text(encoding="utf-8")
     for said in [*beside.rows.index, *beside.baselines["test"]]:
-        assert said in page and said in str(beside)
+        assert str(said) in page and str(said) in str(beside)
     assert page.startswith("<!DOCTYPE html>")
     assert "<script" not in page and "http" not in page
 

@@ -46,7 +46,7 @@ def test_when_cross_validated_then_each_picture_is_predicted_once_without_its_pa
     assert not set(predictions["path"]) & set(paired.test.paths)
     right = predictions["true"] == predictions["predicted"]
     by_fold = right.groupby(predictions["fold"]).mean()
-    expected = f"{xk.proportion(int(right.sum()), len(right))}, standard error of the share "
+    expected = f"{xk.Proportion(int(right.sum()), len(right))}, standard error of the share "
     assert f"{expected}{by_fold.std() / 3**0.5:.3f}" in capsys.readouterr().out
 
 
@@ -68,7 +68,7 @@ def test_when_repeated_then_the_interval_counts_each_picture_once(paired):
     right = [True] * 3 + [False] + [True] * 2 + [False] * 2
     table = pd.DataFrame({"true": "x", "repeat": [1] * 4 + [2] * 4, "fold": [1, 1, 2, 2] * 2})
     said = spread(table.assign(predicted=np.where(right, "x", "y")))
-    assert said.startswith(f"{xk.proportion(3, 4)} on average, 2 to 3 in a repeat")
+    assert said.startswith(f"{xk.Proportion(3, 4)} on average, 2 to 3 in a repeat")
 
 
 @pytest.mark.parametrize("deciding", [{"keep": "best"}, {"early_stopping": 1}])

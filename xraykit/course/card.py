@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..evaluation.intervals import proportion
+from ..evaluation.intervals import Proportion
 from ..evaluation.scores import Scores
 from ..files import write_text
 from ..pages import render
@@ -59,7 +59,7 @@ def markdown(results: dict) -> str:
         "card.md",
         results=results,
         by_class=test.by_class,
-        proportion=proportion,
+        Proportion=Proportion,
         confusions=_confusions(test),
         counted=test.confusion.to_numpy().any(),
     )
@@ -80,6 +80,6 @@ def _confusions(scores: Scores) -> list[tuple[str, str, str]]:
     cells = np.column_stack(np.unravel_index(places, table.shape)).tolist()
     wrong = [(row, column) for row, column in cells if row != column and table[row, column]]
     return [
-        (names[row], names[column], proportion(int(table[row, column]), int(table[row].sum())))
+        (names[row], names[column], Proportion(int(table[row, column]), int(table[row].sum())))
         for row, column in wrong[:MOST]
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError
-from ..evaluation.intervals import proportion
+from ..evaluation.intervals import Proportion
 from ..files import write_text
 from ..pages import render
 from .results import RESULTS, read_results
@@ -127,7 +127,7 @@ def _facts(results: dict) -> dict[str, object]:
     }
     for name in SCORES:
         score = results.get("scores", {}).get(name)
-        facts[name] = proportion(score["right"], score["of"]) if score else None
+        facts[name] = str(Proportion(score["right"], score["of"])) if score else None
         facts[f"{name}_right"] = score["right"] if score else None
         facts[f"{name}_of"] = score["of"] if score else None
         facts[f"{name}_low"], facts[f"{name}_high"] = score["interval"] if score else (None, None)
@@ -143,4 +143,4 @@ def _facts(results: dict) -> dict[str, object]:
 def _without_lungs(audit: dict | None) -> str | None:
     best = {each["name"]: each["test"] for each in (audit or {}).get("baselines", [])}
     name = (audit or {}).get("best")
-    return f"{name} {proportion(*best[name])}" if name in best else None
+    return f"{name} {Proportion(*best[name])}" if name in best else None

@@ -8,6 +8,13 @@ from .images import ImageSet
 from .tasks import read_folders
 
 FOLDER = "XRAYKIT_EXTERNAL_DIR"
+CALLED = {
+    "adult_normal/normal": "healthy adults",
+    "adult_covid/covid": "adults with COVID-19",
+    "child/normal": "healthy children",
+    "child/pneumonia_bac": "children, bacterial pneumonia",
+    "child/pneumonia_vir": "children, viral pneumonia",
+}
 
 
 def load_external(
@@ -28,13 +35,7 @@ def load_external(
     InputError
         If the folder is not named, or a class is in none of the groups.
     """
-    named = os.environ.get(FOLDER)
-    if not named:
-        raise InputError(
-            f"{FOLDER} is not set: expected a folder that holds "
-            f"{', '.join(f'{group}/' for group in groups)} with a folder for each class"
-        )
-    root = Path(named).expanduser()
+    root = _root()
     folders = {
         (group, label): root / group / label
         for group in groups
@@ -50,3 +51,47 @@ def load_external(
     for other in others:
         first = first.join(other)
     return first
+
+
+def load_elsewhere(image_size: int = 224) -> dict[str, ImageSet]:
+    """Read each folder `GROUP/CLASS` of those that `XRAYKIT_EXTERNAL_DIR` names, as a set.
+
+    No patient of theirs should be in the challenge: the folder is taken at its word.
+
+    Parameters
+    ----------
+    image_size : int
+
+    Returns
+    -------
+    dict of str to ImageSet
+        By what the group is called: healthy adults (`adult_normal/normal`), adults with COVID-19
+        (`adult_covid/covid`), healthy children (`child/normal`), children with bacterial
+        (`child/pneumonia_bac`) and viral pneumonia (`child/pneumonia_vir`).
+
+    Raises
+    ------
+    InputError
+        If the folder is not named, or has none of these.
+    """
+    root = _root()
+    sets = {}
+    for place, called in CALLED.items():
+        if (root / place).is_dir():
+            label = place.partition("/")[2]
+            folders = {(called, label): root / place}
+            images, _ = read_folders(folders, root, image_size, (label,), in_memory=True)
+            sets |= images
+    if not sets:
+        raise InputError(f"{root} has none of the folders {', '.join(CALLED)}")
+    return sets
+
+
+def _root() -> Path:
+    named = os.environ.get(FOLDER)
+    if not named:
+        raise InputError(
+            f"{FOLDER} is not set: expected a folder of pictures from elsewhere, with "
+            f"{', '.join(CALLED)}"
+        )
+    return Path(named).expanduser()

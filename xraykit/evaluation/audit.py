@@ -15,7 +15,7 @@ from .audit_page import as_html, write_page
 from .baselines import Baseline, fit_baselines, read_grey
 from .comparison import mcnemar
 from .duplicates import near_duplicates
-from .intervals import proportion
+from .intervals import Proportion
 from .measures import SIDE
 from .predictions import as_arrays, class_names, read_predictions
 from .scores import score
@@ -58,7 +58,7 @@ class Audit:
         and what it sees.
         """
         rows = {
-            name: {column: proportion(*count) for column, count in counts.items()} | {"sees": sees}
+            name: {column: Proportion(*count) for column, count in counts.items()} | {"sees": sees}
             for name, sees, counts in self.scores
         }
         return pd.DataFrame(rows).T[["cross-validated", "test", "sees"]].fillna("")
@@ -84,8 +84,8 @@ class Audit:
         best, guessing = score(self.best.test), score(self.fitted[0].test)
         name = self.best.measure.name
         said = (
-            f"From {name} alone a forest has {proportion(best.right, best.of)} test pictures "
-            f"right; guessing has {proportion(guessing.right, guessing.of)}."
+            f"From {name} alone a forest has {Proportion(best.right, best.of)} test pictures "
+            f"right; guessing has {Proportion(guessing.right, guessing.of)}."
         )
         if self.predictions is None:
             return f"{said} Up to that, a network's score need not come from lungs."
@@ -97,7 +97,7 @@ class Audit:
         only_network, only_best, p = mcnemar(self.predictions, self.best.test)
         apart = "differ" if p < 0.05 else "can't be told apart on these pictures"
         return (
-            f"{said} The network has {proportion(network.right, network.of)} right, {beyond} "
+            f"{said} The network has {Proportion(network.right, network.of)} right, {beyond} "
             f"beyond guessing, of which {unseen} can be had without lungs. It alone has "
             f"{only_network} right, the forest alone {only_best}: the two {apart} (exact McNemar "
             f"test, p = {p:.2g})."

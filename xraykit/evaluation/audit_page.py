@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..files import write_text
 from ..pages import render
-from .intervals import proportion, wilson_interval
+from .intervals import Proportion, wilson_interval
 
 if TYPE_CHECKING:
     from .audit import Audit
@@ -51,7 +51,7 @@ def write_page(audits: Sequence["Audit"], path: str | Path) -> None:
 
 def _drawn(right: int, of: int) -> dict[str, object]:
     low, high = wilson_interval(right, of)
-    return {"said": proportion(right, of), "interval": (low, right / of, high)}
+    return {"said": Proportion(right, of), "interval": (low, right / of, high)}
 
 
 def _picture(grey: np.ndarray) -> str:

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
 from ..errors import InputError, check_whole_number
-from .intervals import proportion, wilson_interval
+from .intervals import Proportion, wilson_interval
 from .predictions import PROBABILITY, as_arrays, class_names
 from .scores import SMALLEST
 
@@ -40,7 +40,7 @@ class Calibration:
 
     def __repr__(self) -> str:
         table = self.bins.drop(columns=["right", "of", "low", "high"])
-        table["right"] = [proportion(*counts) for counts in self.bins[["right", "of"]].to_numpy()]
+        table["right"] = [Proportion(*counts) for counts in self.bins[["right", "of"]].to_numpy()]
         return (
             f"expected calibration error {self.error:.3f}, Brier score {self.brier:.3f}\n\n"
             f"{table.to_string(index=False, float_format='{:.2f}'.format)}"

@@ -13,7 +13,7 @@ from ..data.images import ImageSet
 from ..data.tasks import Task, cut_validation
 from ..errors import InputError, check_whole_number
 from ..quiet import keras
-from .intervals import proportion
+from .intervals import Proportion
 from .predictions import predict
 
 
@@ -64,24 +64,41 @@ def cross_validate(
     InputError
         If the recipe and the task don't fit, or there are too few patients for so many folds.
     """
-    images = task.train.join(task.validation)
     parts = []
-    for repeat, fold, rest, left_out in cut_folds(images, repeats, folds, seed):
-        train, validation = images.subset(rest), images.subset(left_out)
-        if shown:
-            train = shown(train, validation)
-        if recipe.early_stopping or recipe.keep == "best":
-            train, validation = cut_validation(train, 0.2, seed)
+    for repeat, fold, cut in cut_tasks(recipe, task, repeats, folds, seed, shown):
         turn = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
         print(
-            f"{turn} {fold} of {folds}: {len(train)} pictures to train on, {len(left_out)} left out"
+            f"{turn} {fold} of {folds}: {len(cut.train)} pictures to train on, "
+            f"{len(cut.test)} left out"
         )
-        cut = replace(task, train=train, validation=validation)
         model, _ = recipe.train(cut, seed=seed + repeat - 1)
-        parts.append(predict(model, images.subset(left_out)).assign(repeat=repeat, fold=fold))
+        parts.append(predict(model, cut.test).assign(repeat=repeat, fold=fold))
     predictions = pd.concat(parts, ignore_index=True)
     print(f"Cross-validated: {spread(predictions)}")
     return predictions
+
+
+def cut_tasks(
+    recipe: Trainable,
+    task: Task,
+    repeats: int,
+    folds: int,
+    seed: int,
+    shown: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
+) -> Iterator[tuple[int, int, Task]]:
+    """Give repeat and fold (from 1), and the task to train on then: its test is what is left out.
+
+    Parameters and errors are those of `cross_validate`.
+    """
+    images = task.train.join(task.validation)
+    for repeat, fold, rest, left_out in cut_folds(images, repeats, folds, seed):
+        train, test = images.subset(rest), images.subset(left_out)
+        validation = test
+        if shown:
+            train = shown(train, test)
+        if recipe.early_stopping or recipe.keep == "best":
+            train, validation = cut_validation(train, 0.2, seed)
+        yield repeat, fold, replace(task, train=train, validation=validation, test=test)
 
 
 def cut_folds(
@@ -129,7 +146,7 @@ def spread(predictions: pd.DataFrame) -> str:
     counts = right.groupby(predictions["repeat"]).sum()
     shares = right.groupby([predictions["repeat"], predictions["fold"]]).mean()
     error = shares.groupby("repeat").sem().mean()
-    said = proportion(*mean_right(predictions))
+    said = f"{Proportion(*mean_right(predictions))}"
     if len(counts) > 1:
         said += f" on average, {counts.min()} to {counts.max()} in a repeat"
     return f"{said}, standard error of the share {error:.3f}"

@@ -3,12 +3,20 @@
 import numpy as np
 import pandas as pd
 from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 
+from ..data.facts import FACTS, picture_facts
 from ..data.images import ImageSet
+from ..data.tasks import Task
 from ..errors import InputError
 from ..models.classifier import FEATURES
 from ..quiet import keras
+from .intervals import Proportion
 from .predictions import outputs
+
+NEIGHBOURS = 15
 
 
 def features(model: keras.Model, images: ImageSet) -> np.ndarray:
@@ -62,7 +70,7 @@ def tsne(
             "The network gives every picture the same features, so there is nothing to lay out: "
             "build the model anew, and train it with a lower learning rate"
         )
-    perplexity = min(perplexity, (len(images) - 1) / 3)
+    perplexity = usable(perplexity, images)
     layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(tapped)
     return pd.DataFrame(
         {
@@ -73,3 +81,66 @@ def tsne(
             "y": layout[:, 1],
         }
     )
+
+
+def usable(perplexity: float, images: ImageSet) -> float:
+    """Return the perplexity, or a third of the pictures where it is more than that."""
+    return min(perplexity, (len(images) - 1) / 3)
+
+
+def separation(model: keras.Model, task: Task) -> pd.DataFrame:
+    """Say how far apart groups of pictures lie in the features themselves, which no map distorts.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Trained on `task.train`, which pulls its classes apart: the test pictures say more.
+    task : Task
+
+    Returns
+    -------
+    DataFrame
+        A row for the class, and one for each of source, age and mode (`picture_facts`) that has
+        two values or more. For training and test the mean silhouette (Rousseeuw 1987, Journal of
+        Computational and Applied Mathematics 20, 53: from -1 to 1, where 0 is no clusters) and, as
+        Proportion, how many pictures are what most of their 15 nearest training pictures are
+        (those of other patients); last, how many test pictures the most frequent value has right.
+
+    Raises
+    ------
+    InputError
+        As `features`.
+    """
+    facts = picture_facts(task).set_index("path")
+    known, new = (features(model, images) for images in (task.train, task.test))
+    nearest = KNeighborsClassifier(min(NEIGHBOURS, len(set(task.train.patients)) - 1))
+    rows = {}
+    for name in ("class", *FACTS):
+        learned, tested = (
+            facts.loc[list(images.paths), name].to_numpy() for images in (task.train, task.test)
+        )
+        if len(set(learned)) == 1:
+            continue
+        crossed = cross_val_predict(
+            nearest, known, learned, groups=task.train.patients, cv=LeaveOneGroupOut()
+        )
+        said = nearest.fit(known, learned).predict(new)
+        frequent = pd.Series(learned).mode()[0]
+        rows[name] = {
+            "silhouette, training": _silhouette(known, learned),
+            "15 nearest, training": _alike(crossed, learned),
+            "silhouette, test": _silhouette(new, tested),
+            "15 nearest, test": _alike(said, tested),
+            "most frequent, test": _alike(frequent, tested),
+        }
+    return pd.DataFrame(rows).T
+
+
+def _silhouette(found: np.ndarray, groups: np.ndarray) -> float:
+    if not 1 < len(set(groups)) < len(groups):
+        return float("nan")
+    return round(float(silhouette_score(found, groups)), 2)
+
+
+def _alike(said: np.ndarray | str, true: np.ndarray) -> Proportion:
+    return Proportion(int((said == true).sum()), len(true))

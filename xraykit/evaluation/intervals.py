@@ -1,5 +1,7 @@
 """How far counts can be trusted: proportions with their interval."""
 
+from dataclasses import dataclass
+
 from scipy.stats import binomtest
 
 
@@ -12,17 +14,38 @@ def wilson_interval(right: int, of: int, confidence: float = 0.95) -> tuple[floa
     return float(low), float(high)
 
 
-def proportion(right: int, of: int) -> str:
-    """Write a proportion as counts, percent, and Wilson's 95 % interval in percent.
+@dataclass(frozen=True, repr=False)
+class Proportion:
+    """How many of how many: written as counts, percent, and Wilson's 95 % interval in percent.
+
+    Attributes
+    ----------
+    right, of : int
 
     Examples
     --------
-    >>> proportion(27, 36)
-    '27/36 = 75 % [59, 86]'
-    >>> proportion(18, 18)
-    '18/18 = 100 % [82, 100]'
+    >>> Proportion(27, 36)
+    27/36 = 75 % [59, 86]
+    >>> Proportion(18, 18)
+    18/18 = 100 % [82, 100]
     """
-    if of == 0:
-        return "0/0"
-    low, high = wilson_interval(right, of)
-    return f"{right}/{of} = {100 * right / of:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+    right: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1; not a number where there is none."""
+        return self.right / self.of if self.of else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of Wilson's 95 % interval, 0 to 1."""
+        return wilson_interval(self.right, self.of) if self.of else (0.0, 1.0)
+
+    def __repr__(self) -> str:
+        if not self.of:
+            return f"{self.right}/{self.of}"
+        low, high = self.interval
+        percent = f"{100 * self.share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+        return f"{self.right}/{self.of} = {percent}"

@@ -1,6 +1,6 @@
 """What can be measured of a picture that is not its lungs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,16 +60,25 @@ def marks(path: Path, grey: np.ndarray) -> np.ndarray:
     around it), of the size of letters or lines of text, its middle in the outermost sixth of the
     picture. Letters are measured, not read: edges of ribs and arms there count as pieces too.
     """
+    found = np.zeros((3, 3, 2))  # top to bottom, left to right; pieces and pixels
+    for place, _, piece in letters(grey):
+        found[place] += 1, piece.sum()
+    return np.delete(found.reshape(9, 2), 4, axis=0).ravel()
+
+
+def letters(grey: np.ndarray) -> Iterator[tuple[tuple[int, int], tuple[slice, ...], np.ndarray]]:
+    """Give each letter-like piece: its third of the picture, its box, and its mask in the box.
+
+    Thirds are counted from the top and the left, from 0; the middle one, 1, is four sixths wide.
+    """
     levels = grey.astype(np.float32)
     pieces, _ = label(levels - grey_opening(levels, STROKE) > INK, np.ones((3, 3)))
-    found = np.zeros((3, 3, 2))  # top to bottom, left to right; pieces and pixels
     for number, box in enumerate(find_objects(pieces), start=1):
         sizes = [side.stop - side.start for side in box]
         if all(low <= size <= high for size, (low, high) in zip(sizes, LETTERS, strict=True)):
             middle = [(side.start + side.stop) / 2 for side in box]
             place = tuple(int(at > MARGIN) + int(at > SIDE - MARGIN) for at in middle)
-            found[place] += 1, (pieces[box] == number).sum()
-    return np.delete(found.reshape(9, 2), 4, axis=0).ravel()
+            yield place, box, pieces[box] == number
 
 
 def brightness(path: Path, grey: np.ndarray) -> np.ndarray:

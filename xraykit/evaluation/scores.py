@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from ..errors import InputError
-from .intervals import proportion, wilson_interval
+from .intervals import Proportion, wilson_interval
 from .predictions import as_arrays
 
 VALUES = "positive predictive value", "negative predictive value"
@@ -44,7 +44,7 @@ class Scores:
         rows = {}
         for name in self.confusion.index:
             found, rejected = self.against_the_rest(name)
-            rows[name] = {"sensitivity": proportion(*found), "specificity": proportion(*rejected)}
+            rows[name] = {"sensitivity": Proportion(*found), "specificity": Proportion(*rejected)}
         return pd.DataFrame(rows).T
 
     def against_the_rest(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -57,7 +57,7 @@ class Scores:
     def __repr__(self) -> str:
         confusion = self.confusion.rename_axis(index="true", columns="predicted")
         return (
-            f"accuracy {proportion(self.right, self.of)}\nloss     {self.loss:.3f}\n\n"
+            f"accuracy {Proportion(self.right, self.of)}\nloss     {self.loss:.3f}\n\n"
             f"{self.by_class.to_string()}\n\n{confusion.to_string()}"
         )
 

@@ -8,7 +8,7 @@ import pandas as pd
 from ..data.tasks import Task
 from .baselines import GUESSING, Baseline
 from .comparison import holm
-from .intervals import proportion
+from .intervals import Proportion
 from .permutation import permutation_p
 
 LEVEL = 0.01  # of a wrong verdict, over the rows that have a p
@@ -89,12 +89,12 @@ def without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str
         [permutation_p(each.table, learned.labels, learned.patients, seed) for each in tested]
     )
     corrected = dict(zip([each.measure.name for each in tested], p_values, strict=True))
-    guessed = proportion(*fitted[0].counts["cross-validated"])
+    guessed = Proportion(*fitted[0].counts["cross-validated"])
     rows = {}
     for each in fitted:
         if each.measure is GUESSING:
             continue
-        found = proportion(*each.counts["cross-validated"])
+        found = Proportion(*each.counts["cross-validated"])
         evidence = f"Cross-validated by patient, a forest has {found} right, guessing {guessed}."
         p = corrected.get(each.measure.name)
         if p is None:

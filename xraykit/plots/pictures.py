@@ -3,18 +3,25 @@
 from pathlib import PurePosixPath
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from ..data.images import ImageSet
 from ..errors import InputError
+from ..evaluation.changes import thorax
 from ..evaluation.predictions import PROBABILITY
+from .style import COLOURS
 
 COLUMNS = 6
 
 
 def plot_pictures(
-    images: ImageSet, predictions: pd.DataFrame | None = None, most: int = 36
+    images: ImageSet,
+    predictions: pd.DataFrame | None = None,
+    most: int = 36,
+    maps: np.ndarray | None = None,
 ) -> Figure:
     """Show pictures, each under its true class and, where there are predictions, its own.
 
@@ -27,6 +34,10 @@ def plot_pictures(
         As `predict` returns it, in any order.
     most : int
         How many pictures to show at most: the first of each class in turn.
+    maps : ndarray, optional
+        What `gradcam` gives for these pictures: drawn over them, the brighter the more it speaks
+        for the class predicted, with a line around all above half of the most, and a dotted one
+        around the thorax.
 
     Returns
     -------
@@ -48,9 +59,19 @@ def plot_pictures(
         axis.set_axis_off()
     for axis, row in zip(axes.flat, sorted(shown), strict=False):
         axis.imshow(images.pixels[row])
+        if maps is not None:
+            _overlay(axis, maps[row])
         axis.set_title(titles[row], fontsize=8)
     plt.close(figure)
     return figure
+
+
+def _overlay(axis: plt.Axes, weight: np.ndarray) -> None:
+    most = weight.max()
+    if most > 0:
+        axis.imshow(weight, cmap=ListedColormap([COLOURS[4]]), alpha=0.6 * weight / most)
+        axis.contour(weight, [most / 2], colors="white", linewidths=1)
+    axis.contour(thorax(*weight.shape), [0.5], colors="white", linewidths=0.8, linestyles=":")
 
 
 def _in_turn(images: ImageSet) -> list[int]:

@@ -15,12 +15,12 @@ from ..errors import InputError, unknown
 from ..evaluation.comparison import holm, mcnemar
 from ..evaluation.cross_validation import cross_validate
 from ..evaluation.embedding import tsne
-from ..evaluation.intervals import proportion
+from ..evaluation.intervals import Proportion
 from ..evaluation.predictions import predict
 from ..evaluation.scores import score
 from ..files import write_whole
 from ..plots.comparison import plot_comparison
-from ..plots.results import plot_layouts
+from ..plots.maps import plot_layouts
 from ..quiet import keras
 from .choose import runnable
 from .published import recipe_named
@@ -182,7 +182,7 @@ def saved_experiment(name: str) -> Result:
 
 def _counts(predictions: pd.DataFrame) -> dict[str, object]:
     scores = score(predictions)
-    accuracy = proportion(scores.right, scores.of)
+    accuracy = str(Proportion(scores.right, scores.of))
     return {"right": scores.right, "of": scores.of, "accuracy": accuracy}
 
 

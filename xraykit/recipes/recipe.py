@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args, get_type_hints
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task
 from ..errors import InputError, check_whole_number, unknown
-from ..evaluation.intervals import proportion
+from ..evaluation.intervals import Proportion
 from .schedule import build_rate, check_rate
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class Recipe:
         said = self.published
         if said.test:
             loss = f", loss {said.loss}" if said.loss else ""
-            lines.append(f"published test {proportion(*said.test)}{loss}")
+            lines.append(f"published test {Proportion(*said.test)}{loss}")
         if said.remark:
             lines.append(f"published {said.remark}")
         if self.repaired:

@@ -11,7 +11,7 @@ import pandas as pd
 from ..data.tasks import Task, load_task
 from ..errors import check_whole_number
 from ..evaluation.cross_validation import cross_validate
-from ..evaluation.intervals import proportion, wilson_interval
+from ..evaluation.intervals import Proportion, wilson_interval
 from ..evaluation.predictions import predict
 from ..evaluation.scores import Scores, score
 from ..files import write_whole
@@ -73,7 +73,7 @@ def reproduce(
         facts = {
             "recipe": recipe.name,
             "network": ", ".join([*filter(None, [note]), *changed]),
-            "published": proportion(*said.test) if said.test else None,
+            "published": str(Proportion(*said.test)) if said.test else None,
             "published_loss": said.loss,
             "pictures": "phantoms" if task.phantoms else "the challenge",
         }
@@ -95,12 +95,12 @@ def _run(recipe: Recipe, task: Task, folds: int, seed: int) -> dict[str, object]
         scores = score(predict(model, task.test))
         found = score(cross_validate(recipe, task, folds=folds, seed=seed)) if folds else None
     facts = {
-        "measured": proportion(scores.right, scores.of),
+        "measured": str(Proportion(scores.right, scores.of)),
         "inside": None if task.phantoms else _inside(recipe, scores),
         "loss": round(scores.loss, 3),
         "seconds": round(seconds),
     }
-    return facts | ({"cross_validated": proportion(found.right, found.of)} if found else {})
+    return facts | ({"cross_validated": str(Proportion(found.right, found.of))} if found else {})
 
 
 def _inside(recipe: Recipe, scores: Scores) -> str | None:

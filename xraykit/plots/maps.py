@@ -1,0 +1,118 @@
+"""Maps: what the network sees, laid out flat by t-SNE."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..data.facts import FACTS
+from ..data.images import ImageSet
+from ..evaluation.embedding import tsne, usable
+from ..quiet import keras
+from .style import class_styles
+
+
+def plot_tsne(
+    models: keras.Model | dict[str, keras.Model],
+    images: ImageSet,
+    perplexity: float | Sequence[float] = 30.0,
+    seed: int = 42,
+) -> Figure:
+    """Plot `tsne` of one model, or of several side by side under their names.
+
+    Parameters
+    ----------
+    models : keras.Model, or dict of name to keras.Model
+    images : ImageSet
+        The training pictures, to see how the network tells apart what it was shown.
+    perplexity : float or sequence of float
+        As in `tsne`; several give a map each.
+    seed : int
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook if it is a cell's last line.
+    """
+    named = {"": models} if isinstance(models, keras.Model) else models
+    wanted = [perplexity] if isinstance(perplexity, int | float) else perplexity
+    layouts = {
+        ", ".join(filter(None, [name, f"perplexity {usable(each, images):g}"])): tsne(
+            model, images, each, seed
+        )
+        for name, model in named.items()
+        for each in wanted
+    }
+    return plot_layouts(layouts, images.class_names, f"seed {seed}")
+
+
+def plot_layouts(
+    layouts: dict[str, pd.DataFrame], class_names: Sequence[str], how: str = ""
+) -> Figure:
+    """Plot layouts that `tsne` gave, side by side under their names, four in a row at most."""
+    columns = min(4, len(layouts))
+    rows = -(-len(layouts) // columns)
+    size = (6 * columns, 5.2 * rows) if columns < 3 else (4 * columns, 3.9 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for axis in axes.flat[len(layouts) :]:
+        axis.set_axis_off()
+    for axis, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
+        _scatter(axis, layout, "class", class_names)
+        axis.set_title(name, fontsize=10)
+    axes[0, 0].legend(title="true class")
+    pictures = len(next(iter(layouts.values())))
+    said = ["t-SNE of the features layer", f"{pictures} pictures", how]
+    figure.suptitle(", ".join(filter(None, said)), fontsize=11)
+    plt.close(figure)
+    return figure
+
+
+def plot_map(layout: pd.DataFrame, facts: pd.DataFrame, title: str = "") -> Figure:
+    """Plot one map several times: coloured by class, and by what a network should not go by.
+
+    Parameters
+    ----------
+    layout : DataFrame
+        From `tsne`, of training and test pictures together.
+    facts : DataFrame
+        From `picture_facts`; those that have one value alone are left out. Test pictures are
+        hollow.
+    title : str
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook if it is a cell's last line.
+    """
+    table = layout.merge(facts[["path", "part", *FACTS]], on="path")
+    shown = ["class", *(name for name in FACTS if len(set(table[name])) > 1)]
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(3.9 * len(shown), 4.6), layout="constrained", squeeze=False
+    )
+    for axis, name in zip(axes[0], shown, strict=True):
+        values = table[name].unique()
+        tested = table["part"] == "test"
+        _scatter(axis, table[~tested], name, values)
+        _scatter(axis, table[tested], name, values, facecolors="none", linewidths=1.3, label=None)
+        axis.set_title(f"by {name}", fontsize=10)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
+    title = title or f"One t-SNE map, {len(table)} pictures"
+    figure.suptitle(f"{title}: training filled, test hollow", fontsize=11)
+    plt.close(figure)
+    return figure
+
+
+def _scatter(
+    axis: plt.Axes, layout: pd.DataFrame, by: str, values: Sequence[str], **options: object
+) -> None:
+    look = {"s": 28, "alpha": 0.75, "linewidths": 0} | options
+    for value, style in class_styles(values).items():
+        own = layout[layout[by] == value]
+        named = {"label": value} | look
+        if "facecolors" in look:
+            named |= {"edgecolors": style["color"], "marker": style["marker"]}
+        else:
+            named |= style
+        axis.scatter(own["x"], own["y"], **named)
+    axis.set(xticks=[], yticks=[])
