@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation.audit": ["Audit", "audit"],
         "evaluation.embedding": ["features", "separation", "tsne"],
         "evaluation.gradcam": ["gradcam", "weight_in_thorax"],
-        "evaluation.changes": ["occlude"],
+        "evaluation.changes": ["WAYS", "occlude"],
         "evaluation.occlusion": ["cross_validate_occlusion", "occlusion"],
         "evaluation.elsewhere": ["elsewhere"],
         "plots.pictures": ["plot_pictures"],

@@ -79,7 +79,7 @@ def test_when_several_models_are_mapped_then_each_has_a_panel_and_classes_look_a
         for seed, name in enumerate(("first", "second"))
     }
     figure = xk.plot_tsne(models, binary.test)
-    assert [axis.get_title() for axis in figure.axes] == ["first", "second"]
+    assert [axis.get_title() for axis in figure.axes] == ["first, perplexity 2.33", "second, perplexity 2.33"]
     for axis in figure.axes:
         assert [len(points.get_offsets()) for points in axis.collections] == [4, 4]
         colours = {tuple(points.get_facecolor()[0]) for points in axis.collections}

@@ -62,7 +62,8 @@ def fit_baselines(
     ----------
     task : Task
     greys : sequence of ndarray
-        As `read_grey` gives them, of the pictures of train, validation and test, in that order.
+        As `read_grey` gives them, of the pictures of train, validation and test, in that order;
+        more may follow.
     repeats, folds, seed : int
         Of the cross-validation by patient, in the very folds that `cross_validate` cuts.
 
@@ -73,9 +74,10 @@ def fit_baselines(
     """
     learned, tested = task.train.join(task.validation), task.test
     files = [task.root / path for path in learned.paths + tested.paths]
+    shown = greys[: len(files)]
     fitted = []
     for measure in (GUESSING, *MEASURES):
-        table = np.stack(in_threads(measure.numbers, files, greys, doing=measure.name))
+        table = np.stack(in_threads(measure.numbers, files, shown, doing=measure.name))
         known, new = table[: len(learned)], table[len(learned) :]
         forest = RandomForestClassifier(TREES, random_state=seed)
         model = DummyClassifier() if measure is GUESSING else forest

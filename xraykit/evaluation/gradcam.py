@@ -69,8 +69,8 @@ def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
     -------
     DataFrame
         A row a true class, then all: pictures; thorax and border, the mean shares; lowest and
-        highest, of the thorax's share. Pictures in which no place speaks for the class have none.
-        Last what weight spread evenly would give.
+        highest, of the thorax's share; and what it would be if weight were spread evenly. Pictures
+        in which no place speaks for the class are left out.
     """
     inside = thorax(*maps.shape[1:])
     weighty = maps.any(axis=(1, 2))
@@ -84,12 +84,11 @@ def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
             "border": 1 - own.mean(),
             "lowest": own.min(),
             "highest": own.max(),
+            "spread evenly": inside.mean(),
         }
         for name, own in groups.items()
     }
-    even = inside.mean()
-    rows["spread evenly"] = {"thorax": even, "border": 1 - even}
-    return pd.DataFrame(rows).T.astype({"pictures": "Int64"})
+    return pd.DataFrame(rows).T.astype({"pictures": int})
 
 
 def _maps(tapped: keras.Model, last: keras.layers.Dense, pixels: np.ndarray) -> np.ndarray:

@@ -47,8 +47,8 @@ def plot_proportions(table: pd.DataFrame, title: str = "", shares: str = "right"
     axis.set(xlim=(-0.01, 1.01), ylim=(len(table) - 0.4, -0.6))
     axis.set_xlabel(f"share of pictures {shares}, 95 % interval")
     axis.grid(axis="x", alpha=0.3)
-    axis.legend(loc="upper left", bbox_to_anchor=(1.07, 1), fontsize=9)
     axis.set_title(title, fontsize=11)
+    _legend(figure)
     plt.close(figure)
     return figure
 
@@ -91,8 +91,14 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
             mfc="none",
             label="a report's, of its own network",
         )
-    axis.legend(loc="upper left", bbox_to_anchor=(1.07, 1), fontsize=9)
+    _legend(figure)
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    for old in figure.legends:
+        old.remove()
+    figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
 
 
 def _is_proportion(cells: pd.Series) -> pd.Series:

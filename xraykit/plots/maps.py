@@ -38,7 +38,7 @@ def plot_tsne(
     named = {"": models} if isinstance(models, keras.Model) else models
     wanted = [perplexity] if isinstance(perplexity, int | float) else perplexity
     layouts = {
-        ", ".join(filter(None, [name, f"perplexity {usable(each, images):g}"])): tsne(
+        ", ".join(filter(None, [name, f"perplexity {usable(each, images):.3g}"])): tsne(
             model, images, each, seed
         )
         for name, model in named.items()
@@ -88,7 +88,7 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame, title: str = "") -> Figu
     table = layout.merge(facts[["path", "part", *FACTS]], on="path")
     shown = ["class", *(name for name in FACTS if len(set(table[name])) > 1)]
     figure, axes = plt.subplots(
-        1, len(shown), figsize=(3.9 * len(shown), 4.6), layout="constrained", squeeze=False
+        1, len(shown), figsize=(3 * len(shown), 4), layout="constrained", squeeze=False
     )
     for axis, name in zip(axes[0], shown, strict=True):
         values = table[name].unique()
