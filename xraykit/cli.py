@@ -306,6 +306,24 @@ def demo(to: Path) -> None:
     click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))
 
 
+@cli.command()
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("reports/gallery"),
+    help="By default reports/gallery/.",
+)
+@click.option("--seed", default=42, show_default=True)
+def gallery(to: Path, seed: int) -> None:
+    """Draw ten figures that tell the story, and a page of them with their numbers.
+
+    Both tasks are trained anew on the pictures at hand. No figure shows a picture of a patient.
+    """
+    from .course.gallery import draw_gallery
+
+    click.echo(f"Page: {draw_gallery(to, seed=seed)}")
+
+
 class _SignalError(SystemExit):
     """A signal that ends the command; a kind of SystemExit, which asyncio and click let through."""
 

@@ -60,7 +60,8 @@ def plot_layouts(
     for axis, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
         _scatter(axis, layout, "class", class_names)
         axis.set_title(name, fontsize=10)
-    axes[0, 0].legend(title="true class")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     pictures = len(next(iter(layouts.values())))
     said = ["t-SNE of the features layer", f"{pictures} pictures", how]
     figure.suptitle(", ".join(filter(None, said)), fontsize=11)
