@@ -122,7 +122,7 @@ def test_when_run_on_real_pictures_and_weights_then_it_ends(
     path, tmp_path, real_challenge, real_weights
 ):
     out = tmp_path / "out.ipynb"
-    few = {"epochs": 2, "phantom_pictures": 0}
+    few = {"epochs": 2, "phantom_pictures": 0, "retrain_occluded": False}
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
     assert "Trained 2 epochs" in shown(out)
     assert "MobileNetV2: pixels" in shown(out)

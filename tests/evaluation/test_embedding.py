@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,3 +43,38 @@ def test_when_no_layer_is_named_features_then_one_line_says_so(binary):
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid", name="last")(x))
     with pytest.raises(xk.InputError, match=r"no layer named 'features'.*flat, last"):
         xk.features(model, binary.test)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_when_features_tell_the_class_then_silhouette_and_neighbours_say_so(
+    binary, monkeypatch, apart
+):
+    def drawn(model, images):
+        noise = np.random.default_rng(len(images)).normal(size=(len(images), 2))
+        return noise + 100 * apart * images.labels[:, None]
+
+    monkeypatch.setattr("xraykit.evaluation.embedding.features", drawn)
+    row = xk.separation(None, binary).loc["class"]
+    assert (row["silhouette, test"] > 0.9) == apart
+    assert (row["15 nearest, test"] == xk.Proportion(8, 8)) == apart
+    assert row["15 nearest, training"].of == len(binary.train)
+    assert row["most frequent, test"] == xk.Proportion(4, 8)
+
+
+def test_when_a_patient_has_many_pictures_then_they_are_not_each_others_neighbours(
+    binary, monkeypatch
+):
+    """Each picture is there twice, and the classes are dealt by lot."""
+    twice = np.repeat(np.arange(len(binary.train)), 2)
+    by_lot = np.random.default_rng(1).permutation(binary.train.labels)[twice]
+    task = replace(binary, train=replace(binary.train.subset(twice), labels=by_lot))
+
+    def drawn(model, images):
+        noise = np.random.default_rng(0).normal(size=(100, 2))
+        return noise[twice] if len(images) == len(twice) else noise[: len(images)]
+
+    monkeypatch.setattr("xraykit.evaluation.embedding.features", drawn)
+    monkeypatch.setattr("xraykit.evaluation.embedding.NEIGHBOURS", 1)
+    facts = xk.picture_facts(task).drop_duplicates("path")
+    monkeypatch.setattr("xraykit.evaluation.embedding.picture_facts", lambda task: facts)
+    assert xk.separation(None, task).loc["class", "15 nearest, training"].share < 0.8

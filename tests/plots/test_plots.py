@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -79,8 +80,60 @@ def test_when_several_models_are_mapped_then_each_has_a_panel_and_classes_look_a
         for seed, name in enumerate(("first", "second"))
     }
     figure = xk.plot_tsne(models, binary.test)
-    assert [axis.get_title() for axis in figure.axes] == ["first, perplexity 2.33", "second, perplexity 2.33"]
+    assert [axis.get_title() for axis in figure.axes] == [
+        "first, perplexity 2.33",
+        "second, perplexity 2.33",
+    ]
     for axis in figure.axes:
         assert [len(points.get_offsets()) for points in axis.collections] == [4, 4]
         colours = {tuple(points.get_facecolor()[0]) for points in axis.collections}
         assert len(colours) == 2
+
+
+def test_when_several_perplexities_are_asked_for_then_each_has_a_panel_that_names_it(
+    binary, small_cnn
+):
+    figure = xk.plot_tsne(small_cnn, binary.train, perplexity=(5, 10), seed=1)
+    assert [axis.get_title() for axis in figure.axes] == ["perplexity 5", "perplexity 10"]
+    assert "38 pictures, seed 1" in figure.get_suptitle()
+    first, second = (axis.collections[0].get_offsets() for axis in figure.axes)
+    assert not np.allclose(first, second)
+
+
+def test_map_is_coloured_by_each_fact_with_more_than_one_value_and_test_is_hollow(
+    binary, small_cnn
+):
+    facts = xk.picture_facts(binary)  # two sources, two ages; one mode, no frame known
+    layout = xk.tsne(small_cnn, binary.train.join(binary.test))
+    figure = xk.plot_map(layout, facts)
+    assert [axis.get_title() for axis in figure.axes] == ["by class", "by source", "by age"]
+    for axis in figure.axes:
+        filled, hollow = axis.collections[:2], axis.collections[2:]
+        assert sum(len(each.get_offsets()) for each in filled) == len(binary.train)
+        assert sum(len(each.get_offsets()) for each in hollow) == len(binary.test)
+        assert all(len(each.get_facecolor()) == 0 for each in hollow)
+        assert len({tuple(each.get_edgecolor()[0]) for each in hollow}) == 2
+
+
+def test_proportions_are_drawn_where_they_are_with_counts_and_intervals():
+    asked, again = [xk.Proportion(18, 18), xk.Proportion(9, 18)], ["", xk.Proportion(3, 4)]
+    table = pd.DataFrame({"asked": asked, "again": again}, ["all", "half"])
+    (axis,) = xk.plot_proportions(table, "Title", "called so").axes
+    shares = [line.get_xdata().tolist() for line in axis.lines]
+    assert shares == [[1.0, 0.5], [0.75]]
+    assert {text.get_text() for text in axis.texts} == {"18/18", "9/18", "3/4"}
+    ends = [segment[:, 0] for each in axis.collections for segment in each.get_segments()]
+    assert ends[1] == pytest.approx(xk.Proportion(9, 18).interval)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["all", "half"]
+    assert "called so" in axis.get_xlabel()
+
+
+def test_when_maps_are_given_then_the_weight_lies_over_each_picture(binary):
+    maps = np.zeros((8, 32, 32), np.float32)
+    maps[:, 3, 5] = 1
+    maps[0] = 0  # no place speaks for the class
+    figure = xk.plot_pictures(binary.test, maps=maps)
+    drawn = [axis for axis in figure.axes if axis.images]
+    assert sorted(len(axis.images) for axis in drawn) == [1] + 7 * [2]
+    over = next(axis.images[1] for axis in drawn if len(axis.images) == 2)
+    assert np.argwhere(over.get_alpha() > 0).tolist() == [[3, 5]]
