@@ -50,7 +50,7 @@ def short(path, data):
     """Parameters for a run of seconds, without ImageNet weights."""
     task = path.stem.partition("_")[0]
     first = {"data": str(data), "recipe": f"{task}-smallcnn", "epochs": 2}
-    first |= {"overrides": {"image_size": 32}, "phantom_pictures": 40}
+    first |= {"overrides": {"image_size": 32}, "phantom_pictures": 40, "retrain_occluded": False}
     second = {"second_recipe": "task2-smallcnn-narrow", "cross_validation_folds": 2}
     return first | (second if task == "task2" else {})
 
@@ -69,7 +69,8 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
     papermill.execute_notebook(
         path,
         tmp_path / "out.ipynb",
-        short(path, drawn_challenge) | {"save_to": str(tmp_path / "saved")},
+        short(path, drawn_challenge)
+        | {"save_to": str(tmp_path / "saved"), "retrain_occluded": True},
         progress_bar=False,
         kernel_name="python3",
     )
