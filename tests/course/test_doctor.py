@@ -23,18 +23,20 @@ def test_when_all_is_well_then_each_line_is_ticked_and_it_exits_0(drawn_challeng
     done = xraykit("doctor", env=environment)
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
-    assert len(lines) == 7 and all(line.startswith("✓ ") for line in lines)
+    assert len(lines) == 8 and all(line.startswith("✓ ") for line in lines)
     assert "computes on cpu:0" in lines[1] and done.stderr == ""
 
 
 def test_when_named_folders_are_wrong_then_it_says_what_to_do_and_exits_1(tmp_path):
     wrong = {"XRAYKIT_CHALLENGE_DIR": str(tmp_path), "XRAYKIT_WEIGHTS_DIR": str(tmp_path / "no")}
+    wrong["XRAYKIT_EXTERNAL_DIR"] = str(tmp_path)
     done = xraykit("doctor", env=wrong)
     assert done.returncode == 1
     faults = [line for line in done.stdout.splitlines() if line.startswith("✗ ")]
-    assert len(faults) == 2
+    assert len(faults) == 3
     assert "Name the folder that holds them" in faults[0]
     assert "is not a folder: name one, or unset it" in faults[1]
+    assert "has none of adult_normal/normal" in faults[2]
 
 
 def test_when_pictures_are_missing_from_the_copy_then_they_are_counted(challenge, monkeypatch):
@@ -44,7 +46,7 @@ def test_when_pictures_are_missing_from_the_copy_then_they_are_counted(challenge
 
 
 def test_when_the_real_challenge_is_there_then_it_is_whole(real_challenge, real_weights):
-    *_, pictures, weights = found()
+    *_, pictures, weights, _ = found()
     assert f"454 of 454 are the challenge's own, in {real_challenge}" in pictures
     for name in ("MobileNetV2", "MobileNetV2 0.35", "ResNet50 up to conv4_block6_out"):
         assert name in weights

@@ -61,6 +61,7 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     out = tmp_path / "runs" / "a"
     report = run(notebook, out, [("epochs", "7")])
     assert report == out / "tiny.html" and "<h1>" not in report.name
+    assert "Figure plot of “tiny”" in report.read_text()  # for those who don't see it
     assert left(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
     assert [path.name for path in (out / "figures").iterdir()] == ["plot.png"]
     assert not (out / ".partial").exists()

@@ -90,3 +90,14 @@ def test_when_pictures_stay_in_their_files_then_they_are_changed_alike(drawn_cha
 def test_when_the_way_is_unknown_then_the_near_match_is_named(binary):
     with pytest.raises(xk.InputError, match="Did you mean 'border black'"):
         xk.occlude(binary.test, "border blak", binary.train)
+
+
+def test_when_pixels_are_equal_then_they_stay_so(binary):
+    flat = replace(binary.test, pixels=np.full_like(binary.test.pixels, 77))
+    changed = xk.occlude(flat, "brightness and border equal", binary.train).pixels
+    assert len(np.unique(changed[:, thorax(32, 32)])) == 1
+
+
+def test_when_training_pictures_are_of_another_size_then_one_line_says_so(binary, tied):
+    with pytest.raises(xk.InputError, match="use the same image_size for both"):
+        xk.occlude(binary.test, "border black", tied.train)

@@ -30,6 +30,9 @@ def test_when_asked_about_classes_it_has_no_name_for_then_each_picture_is_called
 
 def test_when_there_are_only_some_groups_then_these_are_read(external):
     (external / "child" / "normal").unlink()
+    (external / "adult_covid" / "covid").unlink()
+    (external / "adult_covid" / "covid").mkdir()  # empty
+    assert "adults with COVID-19" not in xk.load_elsewhere(image_size=32)
     assert "healthy children" not in xk.load_elsewhere(image_size=32)
 
 

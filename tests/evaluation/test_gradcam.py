@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import xraykit as xk
 from xraykit import keras
+from xraykit.evaluation.gradcam import _last_maps
 from xraykit.models.backbones import PREPROCESSING
 
 LINEAR = [
@@ -148,3 +149,66 @@ def test_when_weight_is_known_then_the_table_says_how_much_is_in_the_thorax(bina
     assert table["highest"].tolist() == [0, 0.75, 0.75]
     assert table["pictures"].tolist() == [4, 4, 8]
     assert set(table["spread evenly"]) == {(24 / 32) ** 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size", "layer"),
+    [
+        ("InceptionV3", 75, "mixed7"),
+        ("ResNet50V2", 32, "conv4_block5_out"),
+        ("MobileNet", 32, "conv_pw_11_relu"),
+        ("MobileNetV2", 32, "block_13_expand_relu"),
+        ("EfficientNetB0", 32, "block6a_expand_activation"),
+    ],
+)
+def test_when_pictures_are_tiny_then_maps_are_those_that_everything_passes(
+    name, size, layer, multiclass
+):
+    """Where the last maps are of one place: no branch, and nothing that only pads."""
+    model = xk.build_classifier(name, multiclass.class_names, weights=None, image_size=size)
+    assert _last_maps(model)._keras_history.operation.name == layer
+
+
+def test_when_the_head_pools_and_forgets_then_maps_are_those_before(binary):
+    head = [
+        keras.layers.AveragePooling2D(2),
+        keras.layers.SpatialDropout2D(0.5),
+        keras.layers.Flatten(name="features"),
+    ]
+    model = xk.build_classifier(
+        "SmallCNN", binary.class_names, head, image_size=96, alpha=0.5, cut_at="block4_relu"
+    )
+    assert _last_maps(model)._keras_history.operation.name == "block4_relu"
+    assert xk.gradcam(model, at_size(binary.test, 96)).shape == (4, 96, 96)
+
+
+def test_when_a_model_computes_in_half_precision_then_maps_are_the_same(binary, small_cnn):
+    expected = xk.gradcam(small_cnn, binary.test)
+    weights = small_cnn.get_weights()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = xk.build_classifier("SmallCNN", binary.class_names, image_size=32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(weights)
+    maps = xk.gradcam(half, binary.test)
+    assert maps.dtype == np.float32
+    assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_when_a_network_stands_inside_the_model_then_one_line_says_so(binary, small_cnn):
+    inside = keras.Model(small_cnn.input, small_cnn.layers[-2].output, name="inside")
+    model = keras.Sequential([inside, keras.layers.Dense(1, "sigmoid")])
+    model.build((None, 32, 32, 3))
+    for ask in (xk.gradcam, xk.features):
+        with pytest.raises(xk.InputError, match=r"'inside' is a layer of the model.*build it flat"):
+            ask(model, binary.test)
+
+
+def test_when_maps_are_of_other_pictures_then_one_line_says_so(binary, small_cnn):
+    maps = xk.gradcam(small_cnn, binary.validation)
+    with pytest.raises(xk.InputError, match="10 maps and 8 predictions"):
+        xk.weight_in_thorax(maps, xk.predict(small_cnn, binary.test))
+    with pytest.raises(xk.InputError, match="10 maps for 8 pictures"):
+        xk.plot_pictures(binary.test, maps=maps)

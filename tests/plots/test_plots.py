@@ -137,3 +137,16 @@ def test_when_maps_are_given_then_the_weight_lies_over_each_picture(binary):
     assert sorted(len(axis.images) for axis in drawn) == [1] + 7 * [2]
     over = next(axis.images[1] for axis in drawn if len(axis.images) == 2)
     assert np.argwhere(over.get_alpha() > 0).tolist() == [[3, 5]]
+
+
+def test_when_figures_get_something_else_then_one_line_says_what_they_need(binary, small_cnn):
+    facts = xk.picture_facts(binary)
+    with pytest.raises(xk.InputError, match=r"facts from xk\.picture_facts"):
+        xk.plot_map(xk.tsne(small_cnn, binary.train), facts[facts["part"] == "test"])
+    with pytest.raises(xk.InputError, match=r"table of xk\.Proportion"):
+        xk.plot_proportions(pd.DataFrame({"asked": ["9/18"]}))
+
+
+def test_when_perplexities_come_to_the_same_then_the_map_is_drawn_once(binary, small_cnn):
+    figure = xk.plot_tsne(small_cnn, binary.test, perplexity=(5, 15, 30))
+    assert [axis.get_title() for axis in figure.axes] == ["perplexity 2.33"]

@@ -14,6 +14,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from packaging.requirements import Requirement
 
 from ..data.challenge import DATA, MANIFEST, compare, find_challenge
+from ..data.external import CALLED, FOLDER
 from ..errors import InputError
 
 LEAST_MEMORY, LEAST_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
@@ -32,7 +33,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at versions, devices, memory, disk, kernel, pictures and weights, one after another.
+    """Look at versions, devices, memory, disk, kernel, pictures, weights, and what is elsewhere.
 
     That there are no pictures or weights is no fault, since phantoms and SmallCNN stand in for
     them; that those are damaged which are named, is.
@@ -45,6 +46,7 @@ def examine() -> Iterator[Finding]:
     yield _enough("Disk, free here", shutil.disk_usage(".").free, LEAST_DISK, "make room")
     yield _pictures()
     yield _weights()
+    yield _elsewhere()
 
 
 def _versions() -> Finding:
@@ -140,3 +142,13 @@ def _weights() -> Finding:
                     break
     here = f"ImageNet weights here: {', '.join(sorted(found)) or 'none'}"
     return Finding(True, f"{here}; Keras downloads others, and SmallCNN needs none")
+
+
+def _elsewhere() -> Finding:
+    named = os.environ.get(FOLDER)
+    if not named:
+        return Finding(True, f"Pictures from elsewhere: none, {FOLDER} is not set; data/README.md")
+    found = [place for place in CALLED if (Path(named).expanduser() / place).is_dir()]
+    if not found:
+        return Finding(False, f"{FOLDER}={named} has none of {', '.join(CALLED)}: name another")
+    return Finding(True, f"Pictures from elsewhere: {', '.join(found)}")

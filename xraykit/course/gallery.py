@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..data.external import load_elsewhere
+from ..data.external import NotNamedError, load_elsewhere
 from ..data.facts import picture_facts
 from ..data.phantoms.dataset import draw_phantoms
 from ..data.tasks import Task, load_task
@@ -68,7 +68,7 @@ def draw_gallery(
     Parameters
     ----------
     folder : Path
-        Made if need be; figures of an earlier gallery are replaced.
+        Made if need be. What an earlier gallery left is replaced, once all figures are drawn.
     data : str or Path
         As in `load_task`.
     overrides : dict, optional
@@ -84,17 +84,20 @@ def draw_gallery(
         plans = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
         tasks = [load_task(plan.task, data, plan.image_size, seed=seed) for plan in plans]
     plates = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for plate in _plates(plans, tasks, seed):
-            print(plate.title, flush=True)
-            write_whole(folder / plate.file, partial(plate.figure.savefig, dpi=80))
-            plates.append(plate)
-    except OSError as error:
-        raise InputError(f"Can't write to {folder}: {error.strerror or error}") from error
+    for plate in _plates(plans, tasks, seed):
+        print(plate.title, flush=True)
+        plates.append(plate)
     pictures = "phantoms" if tasks[0].phantoms else "the challenge's pictures"
     names = {"first": plans[0].name, "second": plans[1].name}
     page = render("gallery.md", plates=plates, pictures=pictures, seed=seed, **names)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PAGE).unlink(missing_ok=True)  # or it might stand beside others' figures
+        for plate in plates:
+            save = partial(plate.figure.savefig, dpi=80, bbox_inches="tight", pad_inches=0.1)
+            write_whole(folder / plate.file, save)
+    except OSError as error:
+        raise InputError(f"Can't write to {folder}: {error.strerror or error}") from error
     write_text(page, folder / PAGE)
     return folder / PAGE
 
@@ -128,15 +131,15 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
     yield Plate(
         "curves.png",
         "Does it learn, or recite?",
-        "Task 2: training accuracy rises, validation follows for a while.",
+        "Task 2: what matters is whether validation follows training.",
         plot_history(history),
         history.round(3).to_string(),
     )
     yield Plate(
         "confusion.png",
         "Which classes are mixed up",
-        "Task 2, test pictures: COVID-19 comes from a collection of its own, the other three "
-        "share one.",
+        "Task 2, test pictures. In the challenge COVID-19 comes from a collection of its own, and "
+        "the other three share one.",
         plot_confusion(scores, "Test pictures"),
         repr(scores),
     )
@@ -145,7 +148,7 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
     yield Plate(
         "calibration.png",
         "As sure as it is right?",
-        "Task 2, test pictures; the temperature is fitted on validation.",
+        "Task 2, test pictures; the temperature is fitted on validation, and need not help.",
         plot_calibration(sure),
         "\n\n".join(f"{name}: {each}" for name, each in sure.items()),
     )
@@ -171,7 +174,7 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
         "gradcam.jpg",
         "Where it looks",
         "Grad-CAM of a small network that learned phantoms whose habits go with the class, on "
-        "phantoms in which they don't. Within the dotted line is the thorax.",
+        "phantoms in which they don't. Frames, shoulders or lungs?",
         plot_pictures(free.test, said, most=12, maps=maps),
         weight_in_thorax(maps, said).round(2).to_string(),
     )
@@ -196,15 +199,16 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
 
 def _phantoms(seed: int) -> tuple[Task, Task, pd.DataFrame, keras.Model]:
     """Return phantoms at shortcut 1 and 0, facts about the second, and a network of the first."""
-    tasks, facts = [], None
+    tasks, facts = [], []
     for shortcut, number in ((1.0, seed + 1), (0.0, seed + 2)):
         with tempfile.TemporaryDirectory() as folder:
             draw_phantoms(folder, "binary", 148, shortcut, number)
             tasks.append(load_task("binary", folder, image_size=128, seed=seed))
-            facts = picture_facts(tasks[-1])
-    small = build_classifier("SmallCNN", tasks[0].class_names, image_size=128, seed=seed)
-    train(small, tasks[0], epochs=15, learning_rate=0.001, seed=seed)
-    return *tasks, facts, small
+            facts.append(picture_facts(tasks[-1]))
+    tied, free = tasks
+    small = build_classifier("SmallCNN", tied.class_names, image_size=128, seed=seed)
+    train(small, tied, epochs=15, learning_rate=0.001, seed=seed)
+    return tied, free, facts[1], small
 
 
 def _called_elsewhere(
@@ -213,14 +217,19 @@ def _called_elsewhere(
     """Return what pictures from elsewhere are called, or phantoms if there are none, and which."""
     try:
         groups = load_elsewhere(task.train.pixels.shape[1])
-    except InputError:
+    except NotNamedError:
         images = free.train.join(free.validation).join(free.test)
         rows = facts.groupby(["frame", "class"]).indices
-        groups = {", ".join(each): images.subset(own) for each, own in rows.items()}
+        groups = {
+            f"frame {frame}, {label}": images.subset(own) for (frame, label), own in rows.items()
+        }
         where = (
             "No pictures from elsewhere are here, so phantoms show it: by the frame around them "
             "and by class, as called by the network of the eighth figure."
         )
         return elsewhere(small, free.class_names, groups), where
-    where = "What Task 1's network calls people who have nothing to do with the challenge."
+    where = (
+        "What Task 1's network calls other people. Those with COVID-19 and the children are from "
+        "the challenge's own two collections; the healthy adults are from a third."
+    )
     return elsewhere(model, task.class_names, groups), where

@@ -1,6 +1,8 @@
 """An executed notebook as a page to read, and its figures as files."""
 
 import base64
+import html as escaping
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,18 +10,28 @@ import nbformat
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+HEADING = re.compile(r"^#+ (.+)", re.MULTILINE)
+NO_ALT = 'alt="No description has been provided for this image"'  # nbconvert's
+
 
 def write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:
     """Write the executed notebook, its HTML report at `path`, and each figure named by its cell."""
     nbformat.write(notebook, path.with_suffix(".ipynb"))
     exporter = HTMLExporter(exclude_input=hide_inputs)
     html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-    path.write_text(html, encoding="utf-8")
+    heading = path.stem
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = next(iter(HEADING.findall(cell.source)), heading)
         pictures = [each.get("data", {}).get("image/png") for each in cell.get("outputs", [])]
         for number, picture in enumerate(filter(None, pictures), start=1):
             name = cell.id if number == 1 else f"{cell.id}-{number}"
+            alt = escaping.escape(
+                f"Figure {name} of “{heading}”: the text beside it says what it shows"
+            )
+            html = html.replace(NO_ALT, f'alt="{alt}"', 1)
             (path.parent / "figures").mkdir(exist_ok=True)
             with suppress(ValueError):  # not base64: no picture of Matplotlib's
                 content = base64.b64decode(picture, validate=False)
                 (path.parent / "figures" / f"{name}.png").write_bytes(content)
+    path.write_text(html, encoding="utf-8")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
-from .images import ImageSet
+from .images import ImageSet, list_files
 from .tasks import read_folders
 
 FOLDER = "XRAYKIT_EXTERNAL_DIR"
@@ -15,6 +15,10 @@ CALLED = {
     "child/pneumonia_bac": "children, bacterial pneumonia",
     "child/pneumonia_vir": "children, viral pneumonia",
 }
+
+
+class NotNamedError(InputError):
+    """No folder of pictures from elsewhere is named."""
 
 
 def load_external(
@@ -72,25 +76,27 @@ def load_elsewhere(image_size: int = 224) -> dict[str, ImageSet]:
     Raises
     ------
     InputError
-        If the folder is not named, or has none of these.
+        If the folder is not named (`NotNamedError`), or has none of these.
     """
     root = _root()
     sets = {}
     for place, called in CALLED.items():
-        if (root / place).is_dir():
+        if (root / place).is_dir() and list_files(root / place):
             label = place.partition("/")[2]
             folders = {(called, label): root / place}
             images, _ = read_folders(folders, root, image_size, (label,), in_memory=True)
             sets |= images
     if not sets:
-        raise InputError(f"{root} has none of the folders {', '.join(CALLED)}")
+        raise InputError(
+            f"{FOLDER}={root}: expected a folder that has pictures in one of {', '.join(CALLED)}"
+        )
     return sets
 
 
 def _root() -> Path:
     named = os.environ.get(FOLDER)
     if not named:
-        raise InputError(
+        raise NotNamedError(
             f"{FOLDER} is not set: expected a folder of pictures from elsewhere, with "
             f"{', '.join(CALLED)}"
         )

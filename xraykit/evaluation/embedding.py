@@ -11,7 +11,7 @@ from ..data.facts import FACTS, picture_facts
 from ..data.images import ImageSet
 from ..data.tasks import Task
 from ..errors import InputError
-from ..models.classifier import FEATURES
+from ..models.classifier import FEATURES, check_flat
 from ..quiet import keras
 from .intervals import Proportion
 from .predictions import outputs
@@ -25,8 +25,9 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     Raises
     ------
     InputError
-        If the model has no such layer, or its output is no numbers.
+        If the model has no such layer, is not flat, or its output is no numbers.
     """
+    check_flat(model)
     names = [layer.name for layer in model.layers]
     if FEATURES not in names:
         raise InputError(
@@ -57,7 +58,7 @@ def tsne(
     Returns
     -------
     DataFrame
-        A row a picture: path, patient, class, x, y.
+        A row a picture: path, patient, class, x, y. Its `attrs` say perplexity and seed.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def tsne(
         )
     perplexity = usable(perplexity, images)
     layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(tapped)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "path": images.paths,
             "patient": images.patients,
@@ -81,6 +82,8 @@ def tsne(
             "y": layout[:, 1],
         }
     )
+    table.attrs = {"perplexity": perplexity, "seed": seed}
+    return table
 
 
 def usable(perplexity: float, images: ImageSet) -> float:
@@ -100,17 +103,23 @@ def separation(model: keras.Model, task: Task) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for the class, and one for each of source, age and mode (`picture_facts`) that has
-        two values or more. For training and test the mean silhouette (Rousseeuw 1987, Journal of
-        Computational and Applied Mathematics 20, 53: from -1 to 1, where 0 is no clusters) and, as
-        Proportion, how many pictures are what most of their 15 nearest training pictures are
-        (those of other patients); last, how many test pictures the most frequent value has right.
+        A row for the class, and one for each of source, age, mode and frame (`picture_facts`)
+        that has two values or more. For training and test the mean silhouette (Rousseeuw 1987,
+        Journal of Computational and Applied Mathematics 20, 53: from -1 to 1, where 0 is no
+        clusters) and, as Proportion, how many pictures are what most of their 15 nearest training
+        pictures are (those of other patients; of fewer, where there are not so many); last, how
+        many test pictures the most frequent value has right.
 
     Raises
     ------
     InputError
-        As `features`.
+        As `features`, and if the training pictures are of one patient alone.
     """
+    if len(set(task.train.patients)) < 2:
+        raise InputError(
+            "The training pictures are of one patient: expected two or more, so that the nearest "
+            "pictures can be another's"
+        )
     facts = picture_facts(task).set_index("path")
     known, new = (features(model, images) for images in (task.train, task.test))
     nearest = KNeighborsClassifier(min(NEIGHBOURS, len(set(task.train.patients)) - 1))

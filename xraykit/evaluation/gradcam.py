@@ -5,7 +5,9 @@ import pandas as pd
 
 from ..data.images import ImageSet
 from ..errors import InputError
+from ..models.classifier import check_flat
 from ..quiet import keras, tf
+from ..training.cut import seams
 from ..training.train import check_fits
 from .changes import thorax
 
@@ -15,11 +17,11 @@ BATCH = 16
 def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
     """Return how much each place of a picture speaks for the class that a classifier names.
 
-    Grad-CAM: the last feature maps, each weighted by the mean gradient of the class's logit with
-    respect to it, summed, and 0 where that is negative (Selvaraju et al. 2017, Grad-CAM, IEEE
-    International Conference on Computer Vision, 618). The maps are taken before they are pooled.
-    It is as coarse as they are (7 × 7 for most networks), sees nothing before them, and says where,
-    not why.
+    Grad-CAM: the last feature maps that everything passes through, before they are pooled, each
+    weighted by the mean gradient of the class's logit with respect to it, summed, and 0 where that
+    is negative (Selvaraju et al. 2017, Grad-CAM, IEEE International Conference on Computer Vision,
+    618). It is as coarse as these maps (7 × 7 for most networks), each place of which has seen far
+    more of the picture than it covers; it says where, not why, and can't show what is absent.
 
     Parameters
     ----------
@@ -35,9 +37,10 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
     Raises
     ------
     InputError
-        If the model doesn't fit the pictures, or doesn't end in a Dense layer.
+        If the model doesn't fit the pictures, is not flat, or doesn't end in a Dense layer.
     """
     check_fits(model, images)
+    check_flat(model)
     last = model.layers[-1]
     if not isinstance(last, keras.layers.Dense):
         raise InputError(
@@ -56,7 +59,11 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
 
 
 def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return how much of Grad-CAM's weight lies in the thorax, the middle three quarters.
+    """Return how much of Grad-CAM's weight lies in the thorax.
+
+    That is three quarters of height and width, in the middle. Where the maps are coarse the share
+    is, too: a place of 7 × 7 is wider than the border. Compare it with that of a network that was
+    trained on the border alone (`occlude`), not with weight spread evenly.
 
     Parameters
     ----------
@@ -71,7 +78,17 @@ def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
         A row a true class, then all: pictures; thorax and border, the mean shares; lowest and
         highest, of the thorax's share; and what it would be if weight were spread evenly. Pictures
         in which no place speaks for the class are left out.
+
+    Raises
+    ------
+    InputError
+        If there are not as many maps as predictions.
     """
+    if len(maps) != len(predictions):
+        raise InputError(
+            f"{len(maps)} maps and {len(predictions)} predictions: expected those of the same "
+            "pictures, in the same order"
+        )
     inside = thorax(*maps.shape[1:])
     weighty = maps.any(axis=(1, 2))
     share = pd.Series(maps[:, inside].sum(axis=1))[weighty]
@@ -96,19 +113,22 @@ def _maps(tapped: keras.Model, last: keras.layers.Dense, pixels: np.ndarray) -> 
     with tf.GradientTape() as tape:
         tape.watch(given)  # a frozen backbone has nothing else to watch
         found, hidden = tapped(given, training=False)
-        logits = tf.matmul(hidden, last.kernel)
+        logits = tf.matmul(tf.cast(hidden, tf.float32), tf.cast(last.kernel, tf.float32))
         if last.use_bias:
-            logits += last.bias
+            logits += tf.cast(last.bias, tf.float32)
         # One logit speaks for the second class; where it is negative its opposite is the first's.
         said = tf.abs(logits) if last.units == 1 else tf.reduce_max(logits, axis=1)
     weights = tf.reduce_mean(tape.gradient(said, found), axis=(1, 2), keepdims=True)
     small = tf.nn.relu(tf.reduce_sum(weights * found, axis=-1, keepdims=True))
-    return tf.image.resize(small, pixels.shape[1:3])[..., 0].numpy()
+    return tf.image.resize(small, pixels.shape[1:3])[..., 0].numpy()  # float32
 
 
 def _last_maps(model: keras.Model) -> keras.KerasTensor:
-    """Return the last output of more than one place; where pooling makes it, what is pooled."""
-    pooling = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-    many = (each for each in reversed(model.layers) if len(each.output.shape) == 4)
-    layer = next(each for each in many if each.output.shape[1] * each.output.shape[2] > 1)
-    return layer.input if isinstance(layer, pooling) else layer.output
+    """Return the last maps of more than one place, before what pools, pads or forgets them."""
+    skipped = ("Pooling2D", "Padding2D", "Dropout", "Dropout2D")
+    passed = [
+        output
+        for operation, output in seams(model, model.operations)
+        if len(output.shape) == 4 and not type(operation).__name__.endswith(skipped)
+    ]
+    return next(maps for maps in reversed(passed) if maps.shape[1] * maps.shape[2] > 1)

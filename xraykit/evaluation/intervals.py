@@ -43,6 +43,9 @@ class Proportion:
         """The ends of Wilson's 95 % interval, 0 to 1."""
         return wilson_interval(self.right, self.of) if self.of else (0.0, 1.0)
 
+    def __format__(self, how: str) -> str:
+        return format(str(self), how)
+
     def __repr__(self) -> str:
         if not self.of:
             return f"{self.right}/{self.of}"

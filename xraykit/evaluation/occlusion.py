@@ -22,9 +22,9 @@ def occlusion(
 ) -> pd.DataFrame:
     """Count right answers about test pictures from which something was taken away.
 
-    A network that needed it does worse. One that is retrained on such pictures shows whether there
-    is something else to go by. Where black was never seen in training, a part of the loss may be
-    the surprise.
+    A network that went by it does worse; so does one that is merely surprised, as by black that it
+    never saw in training. One that is retrained on such pictures shows what they still tell: of
+    pictures with the thorax black, what can be had with hardly a lung in sight.
 
     Parameters
     ----------

@@ -84,6 +84,16 @@ def build_classifier(
     return keras.Model(base.input, _output(len(class_names))(x), name=f"{name}_classifier")
 
 
+def check_flat(model: keras.Model) -> None:
+    """Raise InputError where a network stands inside a model as one of its layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise InputError(
+                f"The network {layer.name!r} is a layer of the model, which can't be looked into: "
+                "build it flat, from base.input and base.output, keras.Model(base.input, …)"
+            )
+
+
 def _output(classes: int) -> keras.Layer:
     if classes == 2:
         return keras.layers.Dense(1, activation="sigmoid", name="probability")

@@ -1,6 +1,7 @@
 """Maps: what the network sees, laid out flat by t-SNE."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..data.facts import FACTS
 from ..data.images import ImageSet
+from ..errors import InputError
 from ..evaluation.embedding import tsne, usable
 from ..quiet import keras
 from .style import class_styles
@@ -36,11 +38,10 @@ def plot_tsne(
         Shown by a notebook if it is a cell's last line.
     """
     named = {"": models} if isinstance(models, keras.Model) else models
-    wanted = [perplexity] if isinstance(perplexity, int | float) else perplexity
+    asked = [perplexity] if isinstance(perplexity, Real) else perplexity
+    wanted = dict.fromkeys(usable(each, images) for each in asked)  # each once
     layouts = {
-        ", ".join(filter(None, [name, f"perplexity {usable(each, images):.3g}"])): tsne(
-            model, images, each, seed
-        )
+        ", ".join(filter(None, [name, f"perplexity {each:.3g}"])): tsne(model, images, each, seed)
         for name, model in named.items()
         for each in wanted
     }
@@ -69,7 +70,7 @@ def plot_layouts(
     return figure
 
 
-def plot_map(layout: pd.DataFrame, facts: pd.DataFrame, title: str = "") -> Figure:
+def plot_map(layout: pd.DataFrame, facts: pd.DataFrame) -> Figure:
     """Plot one map several times: coloured by class, and by what a network should not go by.
 
     Parameters
@@ -79,13 +80,21 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame, title: str = "") -> Figu
     facts : DataFrame
         From `picture_facts`; those that have one value alone are left out. Test pictures are
         hollow.
-    title : str
 
     Returns
     -------
     Figure
         Shown by a notebook if it is a cell's last line.
+
+    Raises
+    ------
+    InputError
+        If there are no facts about a picture of the map.
     """
+    if not {"path", "part", *FACTS} <= set(facts) or set(layout["path"]) - set(facts["path"]):
+        raise InputError(
+            "Expected a map from xk.tsne, and the facts from xk.picture_facts about its pictures"
+        )
     table = layout.merge(facts[["path", "part", *FACTS]], on="path")
     shown = ["class", *(name for name in FACTS if len(set(table[name])) > 1)]
     figure, axes = plt.subplots(
@@ -98,8 +107,9 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame, title: str = "") -> Figu
         _scatter(axis, table[tested], name, values, facecolors="none", linewidths=1.3, label=None)
         axis.set_title(f"by {name}", fontsize=10)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
-    title = title or f"One t-SNE map, {len(table)} pictures"
-    figure.suptitle(f"{title}: training filled, test hollow", fontsize=11)
+    how = [f"{name} {value:.3g}" for name, value in layout.attrs.items()]
+    said = ", ".join(["One t-SNE map", f"{len(table)} pictures", *how])
+    figure.suptitle(f"{said}: training filled, test hollow", fontsize=11)
     plt.close(figure)
     return figure
 

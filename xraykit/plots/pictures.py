@@ -47,8 +47,10 @@ def plot_pictures(
     Raises
     ------
     InputError
-        If a picture has no prediction.
+        If a picture has no prediction, or there are not as many maps as pictures.
     """
+    if maps is not None and len(maps) != len(images):
+        raise InputError(f"{len(maps)} maps for {len(images)} pictures: expected those of gradcam")
     shown = _in_turn(images)[:most]
     titles = _titles(images, predictions)
     rows = -(-len(shown) // COLUMNS)
@@ -62,6 +64,12 @@ def plot_pictures(
         if maps is not None:
             _overlay(axis, maps[row])
         axis.set_title(titles[row], fontsize=8)
+    if maps is not None:
+        figure.suptitle(
+            "Grad-CAM: orange speaks for the class named, the line is at half of the most; "
+            "dotted: the thorax",
+            fontsize=10,
+        )
     plt.close(figure)
     return figure
 

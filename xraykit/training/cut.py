@@ -1,6 +1,7 @@
 """Where a network can be cut: what never changes while it trains, and the rest."""
 
 import json
+from collections.abc import Iterator
 
 from ..quiet import keras
 
@@ -31,17 +32,8 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     frozen_later = _layers(operations[first : changing.index("trains")])
     if any(layer.weights for layer in frozen_later):
         raise CutError(f"{changing[first]} {operations[first].name!r} is inside its frozen part")
-    seam = None
-    waiting = _consumers(model, operations)
-    made = {id(tensor) for tensor in model.inputs}
-    for operation in operations[:first]:
-        for tensor in keras.tree.flatten(operation.input):
-            waiting[id(tensor)] -= 1
-        output = keras.tree.flatten(operation.output)
-        made = {each for each in {*made, *map(id, output)} if waiting.get(each, 0) > 0}
-        if made == {id(output[0])}:
-            seam = output[0]
-    prefix = seam is not None and keras.Model(model.inputs[0], seam)
+    passed = [output for _, output in seams(model, operations[:first])]
+    prefix = keras.Model(model.inputs[0], passed[-1]) if passed else None
     if not prefix or not prefix.weights:
         name = operations[first].name
         raise CutError(f"no layer before {name!r} is frozen and has all of the picture pass it")
@@ -49,7 +41,27 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         # Code of others can change without a trace.
         if not type(layer).__module__.startswith("keras.") or isinstance(layer, LAMBDA):
             raise CutError(f"layer {layer.name!r} in its frozen part is not Keras' own")
-    return prefix, keras.Model(seam, model.outputs[0])
+    return prefix, keras.Model(passed[-1], model.outputs[0])
+
+
+def seams(model: keras.Model, operations: list) -> Iterator[tuple[object, keras.KerasTensor]]:
+    """Give the operations whose output everything passes through, from the first, with that output.
+
+    Parameters
+    ----------
+    model : keras.Model
+    operations : list
+        Those of the model, or the first of them, in its order.
+    """
+    waiting = _consumers(model, getattr(model, "operations", model.layers))
+    made = {id(tensor) for tensor in model.inputs}
+    for operation in operations:
+        for tensor in keras.tree.flatten(operation.input):
+            waiting[id(tensor)] -= 1
+        output = keras.tree.flatten(operation.output)
+        made = {each for each in {*made, *map(id, output)} if waiting.get(each, 0) > 0}
+        if made == {id(output[0])}:
+            yield operation, output[0]
 
 
 def description(prefix: keras.Model) -> str:
