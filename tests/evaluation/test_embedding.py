@@ -37,6 +37,14 @@ def test_when_network_is_dead_then_one_line_says_so_instead_of_a_crash(
         xk.tsne(small_cnn, binary.train)
 
 
+def test_when_a_network_stands_inside_then_the_named_layer_is_still_reached(binary, small_cnn):
+    inside = keras.Model(small_cnn.input, small_cnn.get_layer("pool").output)
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Dense(4, name="features")(inside(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(x))
+    assert xk.features(model, binary.test).shape == (8, 4)
+
+
 def test_when_no_layer_is_named_features_then_one_line_says_so(binary):
     inputs = keras.Input((32, 32, 3))
     x = keras.layers.Flatten(name="flat")(inputs)

@@ -25,9 +25,11 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     Raises
     ------
     InputError
-        If the model has no such layer, is not flat, or its output is no numbers.
+        If the model has no such layer, is a Sequential with a network in it, or its output is no
+        numbers.
     """
-    check_flat(model)
+    if isinstance(model, keras.Sequential):  # of any other the named layer can be reached
+        check_flat(model)
     names = [layer.name for layer in model.layers]
     if FEATURES not in names:
         raise InputError(
