@@ -22,6 +22,7 @@ def plot_pictures(
     predictions: pd.DataFrame | None = None,
     most: int = 36,
     maps: np.ndarray | None = None,
+    title: str = "",
 ) -> Figure:
     """Show pictures, each under its true class and, where there are predictions, its own.
 
@@ -38,6 +39,7 @@ def plot_pictures(
         What `gradcam` gives for these pictures: drawn over them, the brighter the more it speaks
         for the class predicted, with a line around all above half of the most, and a dotted one
         around the thorax.
+    title : str
 
     Returns
     -------
@@ -65,11 +67,9 @@ def plot_pictures(
             _overlay(axis, maps[row])
         axis.set_title(titles[row], fontsize=8)
     if maps is not None:
-        figure.suptitle(
-            "Grad-CAM: orange speaks for the class named, the line is at half of the most; "
-            "dotted: the thorax",
-            fontsize=10,
-        )
+        legend = "orange speaks for the class named, line: half of the most, dotted: the thorax"
+        title = f"{title} Grad-CAM: {legend}".strip()
+    figure.suptitle(title, fontsize=10)
     plt.close(figure)
     return figure
 

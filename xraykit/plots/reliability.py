@@ -76,7 +76,7 @@ def plot_calibration(found: dict[str, Calibration]) -> Figure:
             axis.annotate(
                 f"{row.right}/{row.of}",
                 (row.confidence, row.right / row.of),
-                xytext=(-4, -11),
+                xytext=(-4, -11 if row.right else 4),  # not over the axis
                 textcoords="offset points",
                 ha="right",
                 fontsize=8,
