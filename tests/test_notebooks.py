@@ -55,6 +55,12 @@ def short(path, data):
     return first | (second if task == "task2" else {})
 
 
+@pytest.fixture
+def nothing_elsewhere(monkeypatch):
+    """Hundreds of pictures that a run on drawn ones need not read."""
+    monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
+
+
 def shown(path):
     """Everything that an executed notebook shows, as text."""
     outputs = [output for cell in code_cells(path) for output in cell.outputs]
@@ -63,6 +69,7 @@ def shown(path):
 
 @on_both
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_elsewhere")
 def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
     path, tmp_path, drawn_challenge
 ):
@@ -86,25 +93,34 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
         text = shown(tmp_path / "out.ipynb")
         assert "1: task2-smallcnn" in text and "2: task2-smallcnn-narrow" in text
         assert text.count("**On the real pictures:**") == len(xk.EXPERIMENTS)
-    papermill.execute_notebook(
-        path,
-        tmp_path / "again.ipynb",
-        short(path, drawn_challenge) | {"save_to": str(tmp_path / "again"), "phantom_pictures": 0},
-        progress_bar=False,
-        kernel_name="python3",
-    )
-    for file in ("history.csv", "predictions.csv"):  # from new weights too: all is seeded
-        assert (tmp_path / "saved" / file).read_text() == (tmp_path / "again" / file).read_text()
+    if path.stem.startswith("task1"):  # one of them shows it
+        papermill.execute_notebook(
+            path,
+            tmp_path / "again.ipynb",
+            short(path, drawn_challenge)
+            | {"save_to": str(tmp_path / "again"), "phantom_pictures": 0},
+            progress_bar=False,
+            kernel_name="python3",
+        )
+        for file in ("history.csv", "predictions.csv"):  # from new weights too: all is seeded
+            assert (tmp_path / "saved" / file).read_text() == (
+                tmp_path / "again" / file
+            ).read_text()
     saved = sorted(file.name for file in (tmp_path / "saved").iterdir())
     assert saved == ["history.csv", "model.keras", "predictions.csv", "results.json"]
 
 
 @on_both
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_elsewhere")
 def test_when_checked_by_nbval_then_outputs_are_the_promised_ones(path, tmp_path, drawn_challenge):
     copy = tmp_path / path.name
     papermill.execute_notebook(
-        path, copy, short(path, drawn_challenge), prepare_only=True, progress_bar=False
+        path,
+        copy,
+        short(path, drawn_challenge) | {"phantom_pictures": 0},
+        prepare_only=True,
+        progress_bar=False,
     )
     command = [sys.executable, "-m", "pytest", "-p", "nbval", "--nbval-lax", "--nbval-current-env"]
     done = subprocess.run(
@@ -131,6 +147,7 @@ def test_when_run_on_real_pictures_and_weights_then_it_ends(
 
 @on_both
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_elsewhere")
 def test_when_there_are_neither_pictures_nor_weights_then_it_says_so_and_takes_the_small_network(
     path, tmp_path, monkeypatch
 ):

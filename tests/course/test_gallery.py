@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 import xraykit as xk
+from xraykit.course import gallery
 from xraykit.course.gallery import draw_gallery
 
 
@@ -17,6 +18,12 @@ def test_when_drawn_then_ten_figures_stand_on_the_page_with_their_numbers(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody answers
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
+    draw = gallery.draw_phantoms
+    monkeypatch.setattr(
+        gallery,
+        "draw_phantoms",
+        lambda folder, task, pictures, shortcut, seed: draw(folder, task, 40, shortcut, seed),
+    )
     page = draw_gallery(tmp_path / "gallery", overrides={"epochs": 1, "image_size": 32})
     text = page.read_text()
     files = re.findall(r"!\[[^]]+\]\((.+)\)", text)

@@ -147,7 +147,7 @@ def test_when_a_row_was_not_run_then_the_figure_says_so():
         }
     )
     (axis,) = xk.plot_comparison(table, "Which?").axes
-    assert [text.get_text() for text in axis.texts] == ["not run"]
+    assert [text.get_text() for text in axis.texts] == ["20/40", "30/40", "not run"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]
     dots, diamonds = axis.lines[0].get_xdata(), axis.lines[-1].get_xdata()
     assert list(dots) == [0.5, 0.75] and list(diamonds) == [0.61]

@@ -3,7 +3,7 @@
 import io
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,6 +80,8 @@ def draw_gallery(
     InputError
         If the pictures can't be found, or the folder can't be written.
     """
+    with _writing_to(folder):  # or minutes would be lost
+        folder.mkdir(parents=True, exist_ok=True)
     with redirect_stdout(io.StringIO()):  # the page says it
         plans = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
         tasks = [load_task(plan.task, data, plan.image_size, seed=seed) for plan in plans]
@@ -90,16 +92,21 @@ def draw_gallery(
     pictures = "phantoms" if tasks[0].phantoms else "the challenge's pictures"
     names = {"first": plans[0].name, "second": plans[1].name}
     page = render("gallery.md", plates=plates, pictures=pictures, seed=seed, **names)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _writing_to(folder):
         (folder / PAGE).unlink(missing_ok=True)  # or it might stand beside others' figures
         for plate in plates:
             save = partial(plate.figure.savefig, dpi=80, bbox_inches="tight", pad_inches=0.1)
             write_whole(folder / plate.file, save)
-    except OSError as error:
-        raise InputError(f"Can't write to {folder}: {error.strerror or error}") from error
     write_text(page, folder / PAGE)
     return folder / PAGE
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"Can't write to {folder}: {error.strerror or error}") from error
 
 
 def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
