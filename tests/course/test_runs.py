@@ -96,6 +96,7 @@ def test_when_run_from_elsewhere_then_relative_paths_start_there(tmp_path):
     assert "found" in (tmp_path / "ö {x} ü/ä {0} b.html").read_text()
 
 
+@pytest.mark.slow
 def test_when_cell_ids_are_missing_or_doubled_then_it_runs_without_a_word(tmp_path):
     cells = ("a", "print('first')"), ("b", "print('second')")
     text = write_notebook(tmp_path / "tiny.ipynb", *cells).read_text()

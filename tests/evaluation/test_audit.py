@@ -155,6 +155,7 @@ def test_when_real_pictures_are_audited_then_what_is_known_of_them_is_found(
         (["{}", "--predictions", "{}/all"], "can't be read as a table of predictions"),
     ],
 )
+@pytest.mark.slow
 def test_when_the_command_is_given_nonsense_then_one_line_says_so(
     drawn_challenge, arguments, message
 ):

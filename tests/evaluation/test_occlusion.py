@@ -22,6 +22,7 @@ def framed(binary):
     return replace(binary, **{name: drawn(part, i) for i, (name, part) in enumerate(parts.items())})
 
 
+@pytest.mark.slow
 def test_when_the_border_tells_the_class_then_it_can_be_told_from_the_border_alone(framed, capsys):
     model, _ = RECIPE.train(framed)
     capsys.readouterr()

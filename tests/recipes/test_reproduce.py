@@ -52,6 +52,7 @@ def test_when_on_phantoms_without_weights_then_it_runs_and_compares_nothing(tmp_
     assert "/" in row["measured"] and row["seconds"] >= 0
 
 
+@pytest.mark.slow
 def test_when_a_recipe_is_unknown_then_nothing_runs_and_one_line_says_so():
     done = xraykit("reproduce", "--recipes", "task1-smalcnn")
     assert done.returncode == 2 and done.stdout == ""
