@@ -44,3 +44,10 @@ def test_when_the_page_cant_be_written_then_one_line_says_so(tmp_path, drawn_cha
             drawn_challenge,
             {"image_size": 32, "backbone": "SmallCNN", "weights": None},
         )
+
+
+def test_when_the_folder_has_a_page_of_its_own_then_it_is_left_alone(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(xk.InputError, match="is no gallery's page"):
+        draw_gallery(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"

@@ -38,6 +38,7 @@ from ..recipes.choose import choose_recipe
 from ..training.train import train
 
 PAGE = "README.md"  # which a folder's page on a code host begins with
+MARK = "Made by `xraykit gallery`"  # by which a page is known as one that may be replaced
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,14 @@ def draw_gallery(
     Raises
     ------
     InputError
-        If the pictures can't be found, or the folder can't be written.
+        If the pictures can't be found, the folder can't be written, or its `README.md` is
+        another's.
     """
     with _writing_to(folder):  # or minutes would be lost
         folder.mkdir(parents=True, exist_ok=True)
+        page = folder / PAGE
+        if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
+            raise InputError(f"{page} is no gallery's page: name a new or empty folder")
     with redirect_stdout(io.StringIO()):  # the page says it
         plans = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
         tasks = [load_task(plan.task, data, plan.image_size, seed=seed) for plan in plans]
@@ -91,14 +96,14 @@ def draw_gallery(
         plates.append(plate)
     pictures = "phantoms" if tasks[0].phantoms else "the challenge's pictures"
     names = {"first": plans[0].name, "second": plans[1].name}
-    page = render("gallery.md", plates=plates, pictures=pictures, seed=seed, **names)
+    text = render("gallery.md", plates=plates, pictures=pictures, seed=seed, **names)
     with _writing_to(folder):
-        (folder / PAGE).unlink(missing_ok=True)  # or it might stand beside others' figures
+        page.unlink(missing_ok=True)  # or it might stand beside others' figures
         for plate in plates:
             save = partial(plate.figure.savefig, dpi=80, bbox_inches="tight", pad_inches=0.1)
             write_whole(folder / plate.file, save)
-    write_text(page, folder / PAGE)
-    return folder / PAGE
+    write_text(text, page)
+    return page
 
 
 @contextmanager
