@@ -11,7 +11,7 @@ from xraykit.course.results import write_results
 SCORE = {"right": 27, "of": 36, "interval": [0.59, 0.86], "loss": 0.7, "brier": 0.4}
 SCORE |= {"calibration_error": 0.1, "confusion": [[15, 3], [6, 12]]}
 RESULTS = {
-    "schema": 2,
+    "schema": 3,
     "status": "done",
     "notebook": "task1_binary",
     "settings": {"recipe": "task1-mobilenetv2", "seed": 42},
@@ -37,6 +37,11 @@ RESULTS = {
         "best": "border",
         "sentence": "Of the 9 pictures, 9 can be had without lungs.",
     },
+    "occlusion": {
+        "as they are": {"trained as they are": [27, 36]},
+        "thorax black": {"trained as they are": [18, 36], "retrained that way": [33, 36]},
+    },
+    "elsewhere": {"healthy adults": {"called normal": [3, 100], "called covid": [97, 100]}},
 }  # fmt: skip
 
 
@@ -57,9 +62,12 @@ def test_when_a_card_is_written_then_all_that_a_reader_must_know_is_in_it(run):
         assert "covid called normal: 6/18 = 33 % [16, 56]" in text
         assert "9 can be had without lungs" in text
         assert "MobileNetV2" in text
+        assert "33/36 = 92 % [78, 97]" in text  # on the border alone
+        assert "97/100 = 97 % [92, 99]" in text and "not measured" not in text
     assert "| **tells the class** | 0.003 |" in card
+    assert "| test pictures | trained as they are | retrained that way |" in card
     assert "<strong>tells the class</strong>" in page
-    assert page.count("<table>") == 5
+    assert page.count("<table>") == 7
 
 
 def test_when_text_could_be_taken_for_markup_then_it_stays_text(run):
@@ -77,6 +85,8 @@ def test_when_results_are_of_an_older_version_then_the_card_says_what_is_not_kno
     write_card(tmp_path)
     card = (tmp_path / "card.md").read_text("utf-8")
     assert "No audit was kept with the results" in card
+    assert "other hospitals and machines: not measured." in card
+    assert "Not kept with the results: `xk.save_results(..., occlusion=" in card
     assert card.count("Not kept with the results.") == 2  # the recipe, and what is mixed up
     assert "None" not in card and "nan" not in card and "0/0" not in card
 

@@ -92,6 +92,10 @@ DAMAGED = {
         json.dumps(result(right=37)),
         "is damaged: scores → validation has 37 right of 36",
     ),
+    "more called so than there are": (
+        json.dumps(result() | {"elsewhere": {"adults": {"called covid": [3, 2]}}}),
+        "is damaged: elsewhere → adults has 3 right of 2",
+    ),
     "not a number": (
         json.dumps(result(seconds={"total": float("inf")})),
         "is damaged: Out of range",
@@ -100,7 +104,7 @@ DAMAGED = {
         json.dumps(result(error="\ud800")),
         "is damaged: 'utf-8' codec can't encode",
     ),
-    "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 2"),
+    "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 3"),
 }
 
 

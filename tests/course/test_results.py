@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import xraykit as xk
@@ -67,6 +68,19 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
         "predictions.csv",
         "results.json",
     ]
+
+
+def test_when_proportions_are_saved_then_they_are_kept_as_counts(trained, tmp_path):
+    half, all_of_it = xk.Proportion(2, 4), xk.Proportion(4, 4)
+    occluded = pd.DataFrame({"asked": [half, half], "retrained": ["", all_of_it]}, ["as is", "cut"])
+    called = pd.DataFrame({"called covid": [half]}, ["healthy adults"])
+    xk.save_results(tmp_path, *trained, occlusion=occluded, elsewhere=called)
+    results = read_results(tmp_path)
+    assert results["occlusion"] == {
+        "as is": {"asked": [2, 4]},
+        "cut": {"asked": [2, 4], "retrained": [4, 4]},
+    }
+    assert results["elsewhere"] == {"healthy adults": {"called covid": [2, 4]}}
 
 
 def test_when_the_folder_is_empty_text_then_nothing_is_saved(trained, tmp_path, monkeypatch):

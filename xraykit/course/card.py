@@ -62,6 +62,7 @@ def markdown(results: dict) -> str:
         Proportion=Proportion,
         confusions=_confusions(test),
         counted=test.confusion.to_numpy().any(),
+        **{name: _table(results.get(name)) for name in ("occlusion", "elsewhere")},
     )
 
 
@@ -71,6 +72,11 @@ def _scores(score: dict, classes: list[str]) -> Scores:
         counts = 0
     confusion = pd.DataFrame(counts, index=classes, columns=classes)
     return Scores(score["right"], score["of"], score.get("loss", float("nan")), confusion)
+
+
+def _table(counts: dict | None) -> pd.DataFrame | None:
+    """Return counts as a table, with "" where a row has none."""
+    return pd.DataFrame.from_dict(counts, orient="index").fillna("") if counts else None
 
 
 def _confusions(scores: Scores) -> list[tuple[str, str, str]]:

@@ -1,6 +1,7 @@
 """`results.json`: what a run gave, for tables and reports. Its fields: docs/results.md."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ..errors import InputError
 from ..files import write_whole
 
 RESULTS = "results.json"
-SCHEMA = 2  # raised with every change of results.schema.json, which only ever gains fields
+SCHEMA = 3  # raised with every change of results.schema.json, which only ever gains fields
 
 
 @cache
@@ -55,10 +56,23 @@ def _check(results: dict) -> str:
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     text.encode()  # no half of a character
     jsonschema.validate(results, results_schema())
-    for name, score in results.get("scores", {}).items():
-        if score["right"] > score["of"]:
-            raise ValueError(f"scores → {name} has {score['right']} right of {score['of']}")
+    for where, right, of in _counts(results):
+        if right > of:
+            raise ValueError(f"{where} has {right} right of {of}")
     return text
+
+
+def _counts(results: dict) -> Iterator[tuple[str, int, int]]:
+    """Give where each count of pictures stands, and the count."""
+    for name, score in results.get("scores", {}).items():
+        yield f"scores → {name}", score["right"], score["of"]
+    for row in (results.get("audit") or {}).get("baselines", []):
+        for column in ("cross_validated", "test"):
+            yield f"audit → {row['name']} → {column}", *row[column]
+    for table in ("occlusion", "elsewhere"):
+        for name, row in (results.get(table) or {}).items():
+            for count in row.values():
+                yield f"{table} → {name}", *count
 
 
 def write_results(folder: Path, results: dict) -> None:

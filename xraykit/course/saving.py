@@ -13,7 +13,7 @@ from ..data.tasks import Task
 from ..errors import InputError
 from ..evaluation.audit import Audit
 from ..evaluation.calibration import calibration
-from ..evaluation.intervals import wilson_interval
+from ..evaluation.intervals import Proportion, wilson_interval
 from ..evaluation.predictions import predict
 from ..evaluation.scores import score
 from ..files import write_whole
@@ -33,6 +33,8 @@ def save_results(
     predictions: pd.DataFrame,
     recipe: Recipe | None = None,
     audit: Audit | None = None,
+    occlusion: pd.DataFrame | None = None,
+    elsewhere: pd.DataFrame | None = None,
     **settings: str | float | bool,
 ) -> None:
     """Keep what was found: model.keras, history.csv, predictions.csv and results.json.
@@ -56,6 +58,8 @@ def save_results(
         Its name, backbone and alpha stand in the table.
     audit : Audit, optional
         From `xk.audit`, of this task; the predictions are put beside it.
+    occlusion, elsewhere : DataFrame of Proportion, optional
+        From `xk.occlusion` and `xk.elsewhere`.
     **settings
         What else should stand in the table, such as `seed=42`.
 
@@ -93,6 +97,8 @@ def save_results(
             "test": _scores(predictions),
         },
         "audit": audit.beside(predictions).results() if audit else None,
+        "occlusion": _counts(occlusion),
+        "elsewhere": _counts(elsewhere),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "hardware": {
@@ -112,6 +118,20 @@ def save_results(
         raise InputError(f"Can't save to {folder}: {error.strerror or error}") from error
     except (TypeError, ValueError, ValidationError) as error:
         raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _counts(table: pd.DataFrame | None) -> dict[str, dict[str, list[int]]] | None:
+    """Return a table of proportions as pictures so, of how many: a row's name, then a column's."""
+    if table is None:
+        return None
+    return {
+        name: {
+            column: [cell.right, cell.of]
+            for column, cell in row.items()
+            if isinstance(cell, Proportion)
+        }
+        for name, row in table.to_dict("index").items()
+    }
 
 
 def _scores(predictions: pd.DataFrame) -> dict[str, object]:
