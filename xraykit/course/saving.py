@@ -17,6 +17,7 @@ from ..evaluation.intervals import Proportion, wilson_interval
 from ..evaluation.predictions import predict
 from ..evaluation.scores import score
 from ..files import write_whole
+from ..models.classifier import trainable_parameters
 from ..quiet import keras
 from ..recipes.recipe import Recipe
 from .results import SCHEMA, write_results
@@ -75,7 +76,6 @@ def save_results(
         named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
         settings = named | settings
     parts = {split: getattr(task, split) for split in SPLITS}
-    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     results = {
         "schema": SCHEMA,
         "status": "done",
@@ -90,7 +90,10 @@ def save_results(
             "digest": task.digest,
         },
         "recipe": repr(recipe) if recipe else None,
-        "model": {"parameters": model.count_params(), "trainable": trainable},
+        "model": {
+            "parameters": model.count_params(),
+            "trainable": trainable_parameters(model),
+        },
         "history": history.reset_index().to_dict("records"),
         "scores": {
             "validation": _scores(predict(model, task.validation)),

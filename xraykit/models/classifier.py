@@ -84,6 +84,11 @@ def build_classifier(
     return keras.Model(base.input, _output(len(class_names))(x), name=f"{name}_classifier")
 
 
+def trainable_parameters(model: keras.Model) -> int:
+    """Return how many of a model's parameters are trained."""
+    return sum(weight.shape.num_elements() for weight in model.trainable_weights)
+
+
 def check_flat(model: keras.Model) -> None:
     """Raise InputError where a network stands inside a model as one of its layers."""
     for layer in model.layers:

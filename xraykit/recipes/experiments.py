@@ -19,6 +19,7 @@ from ..evaluation.intervals import Proportion
 from ..evaluation.predictions import predict
 from ..evaluation.scores import score
 from ..files import write_whole
+from ..models.classifier import trainable_parameters
 from ..plots.comparison import plot_comparison
 from ..plots.maps import plot_layouts
 from ..quiet import keras
@@ -143,7 +144,7 @@ def run_experiment(
         size = (part or setting.recipe).override(weights=None).build(task.class_names)
         row = {"setting": label, "published": setting.published, "note": note}
         row["parameters"] = size.count_params()
-        row["trainable"] = sum(each.shape.num_elements() for each in size.trainable_weights)
+        row["trainable"] = trainable_parameters(size)
         if part:
             with redirect_stdout(io.StringIO()):  # or it would flood the table
                 found = cross_validate(part, task, 1, folds, seed, setting.shown)

@@ -11,6 +11,7 @@ from ..quiet import keras, tf
 from ..training.cut import CutError, cut
 from ..training.optimizers import build_optimizer
 from ..training.precision import PRECISIONS, computing_in
+from ..training.train import cross_entropy
 from .recipe import Recipe
 
 # Report B's 100 epochs of Task 2, on a network that it doesn't name; 21 steps an epoch.
@@ -67,10 +68,9 @@ def _timed(recipe: Recipe, device: str, precision: str) -> dict[str, float]:
             if frozen:
                 picture = _median(lambda: frozen.predict_on_batch(shown)) / recipe.batch_size
                 shown = frozen.predict_on_batch(shown)
-            binary = model.output_shape[-1] == 1
             trained.compile(
                 optimizer=build_optimizer(recipe.optimizer, 1e-4),
-                loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
+                loss=cross_entropy(model),
             )
             trained.optimizer.build(trained.trainable_variables)
             step = _median(lambda: trained.train_on_batch(shown, labels))

@@ -132,7 +132,7 @@ def train(
     recalibrate(model, task.train)
     compiling = {
         "optimizer": build_optimizer(optimizer, learning_rate),
-        "loss": "binary_crossentropy" if _is_sigmoid(model) else "sparse_categorical_crossentropy",
+        "loss": cross_entropy(model),
         "metrics": ["accuracy"],
     }
     stopping = None
@@ -247,8 +247,10 @@ def check_fits(model: keras.Model, images: ImageSet) -> None:
         )
 
 
-def _is_sigmoid(model: keras.Model) -> bool:
-    return model.output_shape[-1] == 1
+def cross_entropy(model: keras.Model) -> str:
+    """Return Keras' name of the loss that fits a classifier's output and whole-number labels."""
+    binary = model.output_shape[-1] == 1
+    return "binary_crossentropy" if binary else "sparse_categorical_crossentropy"
 
 
 def _progress(epochs: int) -> keras.callbacks.Callback:
