@@ -47,7 +47,12 @@ def test_when_cross_validated_then_each_picture_is_predicted_once_without_its_pa
     right = predictions["true"] == predictions["predicted"]
     by_fold = right.groupby(predictions["fold"]).mean()
     expected = f"{xk.Proportion(int(right.sum()), len(right))}, standard error of the share "
-    assert f"{expected}{by_fold.std() / 3**0.5:.3f}" in capsys.readouterr().out
+    *folds, whole = capsys.readouterr().out.splitlines()
+    assert f"{expected}{by_fold.std() / 3**0.5:.3f}" in whole
+    counts = right.groupby(predictions["fold"]).agg(["sum", "size"]).itertuples()
+    for line, fold in zip(folds, counts, strict=True):
+        assert line.startswith(f"Fold {fold.Index} of 3: trained on {len(pooled) - fold.size} ")
+        assert line.endswith(f"{fold.sum}/{fold.size} right")
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """Cross-validation by patient: the figure to trust where the test set has 36 pictures."""
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,6 +17,7 @@ from ..errors import InputError, check_whole_number
 from ..quiet import keras
 from .intervals import Proportion
 from .predictions import predict
+from .scores import score
 
 
 class Trainable(Protocol):
@@ -35,7 +38,7 @@ def cross_validate(
     seed: int = 42,
     shown: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
 ) -> pd.DataFrame:
-    """Train on all folds but one, predict the one left out, in turn; print how it went.
+    """Train on all folds but one, predict the one left out, in turn; print a line a fold.
 
     Folds are cut from the training and validation pictures by patient, stratified and seeded; the
     test pictures take no part. The fold left out is watched while training and decides nothing.
@@ -67,12 +70,12 @@ def cross_validate(
     parts = []
     for repeat, fold, cut in cut_tasks(recipe, task, repeats, folds, seed, shown):
         turn = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
-        print(
-            f"{turn} {fold} of {folds}: {len(cut.train)} pictures to train on, "
-            f"{len(cut.test)} left out"
-        )
-        model, _ = recipe.train(cut, seed=seed + repeat - 1)
+        trained_on = f"{turn} {fold} of {folds}: trained on {len(cut.train)} pictures"
+        print(trained_on, end="", flush=True)
+        with redirect_stdout(io.StringIO()):  # a line an epoch would bury the folds'
+            model, _ = recipe.train(cut, seed=seed + repeat - 1)
         parts.append(predict(model, cut.test).assign(repeat=repeat, fold=fold))
+        print(f", of those left out {score(parts[-1]).right}/{len(cut.test)} right")
     predictions = pd.concat(parts, ignore_index=True)
     print(f"Cross-validated: {spread(predictions)}")
     return predictions
