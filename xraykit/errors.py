@@ -1,4 +1,4 @@
-"""The errors that xraykit raises on purpose, and two checks that nearly every entry needs."""
+"""The errors that xraykit raises on purpose, and the checks that nearly every entry needs."""
 
 import difflib
 from collections.abc import Iterable
@@ -38,6 +38,13 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     return InputError(
         f"Unknown {what} {given!r}: expected one of {', '.join(known[:12])}{rest}.{hint}"
     )
+
+
+def check_kind(given: object, kind: type, expected: str) -> None:
+    """Raise the error for something that is not of a kind; `expected` says how to get one."""
+    if not isinstance(given, kind):
+        found = "nothing (None)" if given is None else f"a value of type {type(given).__name__}"
+        raise InputError(f"Expected {expected}; found {found}")
 
 
 MOST = 2**31  # seeds beyond it, and what is added to them, are too large for NumPy

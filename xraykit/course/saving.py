@@ -9,7 +9,7 @@ import pandas as pd
 import psutil
 from jsonschema import ValidationError
 
-from ..data.tasks import Task
+from ..data.tasks import Task, check_task
 from ..errors import InputError
 from ..evaluation.audit import Audit
 from ..evaluation.calibration import calibration
@@ -71,6 +71,7 @@ def save_results(
     """
     if not folder:
         return
+    check_task(task)
     folder = Path(folder).expanduser()
     if recipe:
         named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}

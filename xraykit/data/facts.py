@@ -6,7 +6,7 @@ from PIL import Image
 from ..errors import InputError
 from .images import ImageSet
 from .phantoms.dataset import PHANTOMS
-from .tasks import Task
+from .tasks import Task, check_task
 
 # By the first part of a patient's name. The data card says what each collection holds.
 SOURCES = {
@@ -33,6 +33,7 @@ def picture_facts(task: Task) -> pd.DataFrame:
     InputError
         If a file can't be read any more.
     """
+    check_task(task)
     drawn = {}
     if task.phantoms:
         drawn = pd.read_csv(task.root / PHANTOMS, index_col="path", keep_default_na=False)

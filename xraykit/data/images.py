@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..progress import in_threads
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -80,6 +80,11 @@ class ImageSet:
         """Return the number of pictures of each class."""
         found = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, found.tolist(), strict=True))
+
+
+def check_images(given: object) -> None:
+    """Raise the error for what are no pictures."""
+    check_kind(given, ImageSet, "pictures, such as task.train or task.test")
 
 
 class FilePixels:

@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..errors import InputError, check_whole_number, unknown
+from ..errors import InputError, check_kind, check_whole_number, unknown
 from ..progress import in_threads
 from .challenge import LAYOUT, SPLITS, find_challenge, patient_of
 from .images import (
@@ -83,6 +83,11 @@ class Task:
         ).T
         skipped = [f"Left out: {row.path}: {row.reason}." for row in self.skipped.itertuples()]
         return "\n".join([f"Task {self.name}", counts.to_string(), *self.notes, *skipped])
+
+
+def check_task(given: object) -> None:
+    """Raise the error for what is no task."""
+    check_kind(given, Task, "a task, as xk.load_task gives it")
 
 
 def load_task(
@@ -213,7 +218,9 @@ def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], 
                 f"{where}: {problem}. Expected the folders {', '.join(classes)}; "
                 f"found {', '.join(sorted(found[split])) or 'none'}; add {', '.join(missing)}"
             )
-    note = f"Note: not folders below {part}/, so read from all/: {', '.join(borrowed)}."
+    note = (
+        f"Note: {part}/ has no such folders, so these were read from all/: {', '.join(borrowed)}."
+    )
     return folders, [note] if borrowed else []
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.challenge import LAYOUT
-from ..data.tasks import Task, find_pictures, load_task
-from ..errors import InputError
+from ..data.tasks import Task, check_task, find_pictures, load_task
+from ..errors import InputError, check_whole_number
 from .audit_page import as_html, write_page
 from .baselines import Baseline, fit_baselines, read_grey
 from .comparison import mcnemar
@@ -19,7 +19,7 @@ from .intervals import Proportion
 from .measures import SIDE
 from .predictions import as_arrays, class_names, read_predictions
 from .scores import score
-from .verdicts import across_splits, alike, conflicts, pictures_of, without_lungs
+from .verdicts import across_splits, alike, conflicts, left_out, pictures_of, without_lungs
 
 NETWORK = "the network"
 
@@ -74,32 +74,41 @@ class Audit:
 
     @property
     def best(self) -> Baseline:
-        """The baseline without lungs that is best in cross-validation."""
+        """The baseline without lungs that is best in cross-validation, of those with a verdict."""
         without = [each for each in self.fitted if each.measure.tested]
-        return max(without, key=lambda each: each.counts["cross-validated"])
+        told = [each for each in without if self.rows.loc[each.measure.name, "flagged"]]
+        return max(told or without, key=lambda each: each.counts["cross-validated"])
 
     @property
     def sentence(self) -> str:
         """How much of the network's test score needs no lungs."""
         best, guessing = score(self.best.test), score(self.fitted[0].test)
         name = self.best.measure.name
+        told = self.rows.loc[name, "flagged"]
         said = (
             f"From {name} alone a forest has {Proportion(best.right, best.of)} test pictures "
             f"right; guessing has {Proportion(guessing.right, guessing.of)}."
         )
+        if not told:
+            said = f"Nothing was found that tells the class without lungs. {said}"
         if self.predictions is None:
-            return f"{said} Up to that, a network's score need not come from lungs."
+            if told and best.right > guessing.right:
+                said += " Up to that, a network's score need not come from lungs."
+            return said
         network = score(self.predictions)
+        said += f" The network has {Proportion(network.right, network.of)} right"
         beyond = network.right - guessing.right
         if beyond <= 0:
-            return f"{said} The network is no better than guessing."
-        unseen = min(max(best.right - guessing.right, 0), beyond)
+            return f"{said}, no more than guessing."
+        said += f", {beyond} beyond guessing"
+        if told:
+            unseen = min(max(best.right - guessing.right, 0), beyond)
+            said += f"; {unseen} beyond guessing can be had without lungs"
         only_network, only_best, p = mcnemar(self.predictions, self.best.test)
         apart = "differ" if p < 0.05 else "can't be told apart on these pictures"
         return (
-            f"{said} The network has {Proportion(network.right, network.of)} right, {beyond} "
-            f"beyond guessing, of which {unseen} can be had without lungs. It alone has "
-            f"{only_network} right, the forest alone {only_best}: the two {apart} (exact McNemar "
+            f"{said}. Both are right about {network.right - only_network}, the network alone about "
+            f"{only_network}, the forest alone about {only_best}: the two {apart} (exact McNemar "
             f"test, p = {p:.2g})."
         )
 
@@ -111,14 +120,16 @@ class Audit:
         InputError
             If they are not of the task's test pictures, or no predictions.
         """
-        names, _, true = as_arrays(predictions)
+        names, _, true = as_arrays(predictions, ("path",))
         test = self.task.test
         given = sorted(zip(predictions["path"], true.tolist(), strict=True))
         expected = sorted(zip(test.paths, test.labels.tolist(), strict=True))
         if names != test.class_names or given != expected:
             raise InputError(
                 f"Expected predictions of the {len(test)} test pictures of the {self.task.name} "
-                "task: xk.predict(model, task.test) gives them"
+                f"task, as xk.predict(model, task.test) gives them; found {len(given)} of the "
+                f"classes {', '.join(names)}, {len(set(given) & set(expected))} of them of these "
+                "pictures"
             )
         return replace(self, predictions=predictions)
 
@@ -169,13 +180,14 @@ def audit(
 ) -> Audit:
     """Look for what makes a score on these pictures worth less than it seems.
 
-    Patients in several splits; pictures that are there twice; labels that contradict each other;
-    and what tells the class without lungs: facts of the file, the border of the picture, marks
-    such as letters. Whether these do is a permutation test over patients (`permutation_p`) on the
-    training and validation pictures, corrected by Holm's method over the three rows: the chance of
-    a wrong verdict is 1 % or less in all. How well they do, random forests show, in
-    cross-validation and on the test pictures. Brightness and the picture as 16 × 16 pixels hold
-    lungs, if coarse ones: they are evidence, never a verdict.
+    Files that can't be used; patients in several splits; pictures that are there twice; labels that
+    contradict each other; and what tells the class without lungs: facts of the file, the border of
+    the picture, marks such as letters. Whether these do is a permutation test over patients
+    (`permutation_p`) on the training and validation pictures, corrected by Holm's method over the
+    three rows: the chance of a wrong verdict is 1 % or less for the task, if the patients are
+    unrelated. How well they do, random forests show, in cross-validation and on the test pictures.
+    Brightness and the picture as 16 × 16 pixels hold lungs, if coarse ones: they are evidence,
+    never a verdict.
 
     Parameters
     ----------
@@ -197,11 +209,14 @@ def audit(
         If the task's files can't be read any more, there are too few patients, or the predictions
         are of other pictures.
     """
+    check_task(task)
+    check_whole_number("seed", seed, least=0)
     pictures = pictures_of(task)
     greys = read_grey([task.root / path for path in pictures["path"]])
     twins = near_duplicates(pictures, np.stack(greys))
     fitted = fit_baselines(task, greys, repeats, folds, seed)
     rows = {
+        "files left out": left_out(task),
         "patients across splits": across_splits(task, pictures),
         "exact duplicates": alike(twins[twins["exact"]]),
         "near duplicates": alike(twins[~twins["exact"]]),

@@ -1,6 +1,7 @@
 """Does a network that is 80 % sure get 80 % right? And how to make it so, on validation."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -15,6 +16,7 @@ from .predictions import PROBABILITY, as_arrays, class_names
 from .scores import SMALLEST
 
 COOLEST, HOTTEST = 0.05, 20.0  # temperatures that are tried
+DRAWN = 999
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,6 +31,11 @@ class Calibration:
     error : float
         Expected calibration error: the mean distance between confidence and share right, over the
         bins, by their pictures (Naeini et al. 2015, AAAI, 2901).
+    by_chance : tuple of float
+        What that error would be of a network that is right just as often as it is sure: the mean
+        of 999 sets of answers drawn from its own probabilities, and what 95 % of them stay under
+        (after Bröcker and Smith 2007, Weather and Forecasting 22, 651). With few pictures it is
+        far from 0; an error below the second number shows no fault.
     brier : float
         Brier score: the mean over the pictures of the sum over the classes of squared differences
         between probability and truth, 0 to 2 (Brier 1950, Monthly Weather Review 78, 1).
@@ -36,18 +43,21 @@ class Calibration:
 
     bins: pd.DataFrame
     error: float
+    by_chance: tuple[float, float]
     brier: float
 
     def __repr__(self) -> str:
         table = self.bins.drop(columns=["right", "of", "low", "high"])
         table["right"] = [Proportion(*counts) for counts in self.bins[["right", "of"]].to_numpy()]
+        mean, most = self.by_chance
         return (
-            f"expected calibration error {self.error:.3f}, Brier score {self.brier:.3f}\n\n"
+            f"expected calibration error {self.error:.3f} (by chance alone {mean:.3f}, at most "
+            f"{most:.3f} in 95 %), Brier score {self.brier:.3f}\n\n"
             f"{table.to_string(index=False, float_format='{:.2f}'.format)}"
         )
 
 
-def calibration(predictions: pd.DataFrame, bins: int = 10) -> Calibration:
+def calibration(predictions: pd.DataFrame, bins: int = 10, seed: int = 42) -> Calibration:
     """Compare how sure a network is with how often it is right.
 
     Parameters
@@ -56,6 +66,13 @@ def calibration(predictions: pd.DataFrame, bins: int = 10) -> Calibration:
         As `predict` gives them.
     bins : int
         Of equal width, from 0 to 1. Empty ones are left out.
+    seed : int
+        Of the sets drawn for `by_chance`.
+
+    Raises
+    ------
+    InputError
+        If it is no table of predictions, or bins or seed is no whole number.
 
     Examples
     --------
@@ -65,6 +82,7 @@ def calibration(predictions: pd.DataFrame, bins: int = 10) -> Calibration:
     0.0
     """
     check_whole_number("bins", bins, least=1)
+    check_whole_number("seed", seed, least=0)
     probabilities, true = _of(predictions)
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == true
     place = np.minimum((sure * bins).astype(int), bins - 1)
@@ -73,10 +91,17 @@ def calibration(predictions: pd.DataFrame, bins: int = 10) -> Calibration:
         low, high = wilson_interval(int(right[own].sum()), int(own.sum()))
         rows.append((sure[own].mean(), int(right[own].sum()), int(own.sum()), low, high))
     table = pd.DataFrame(rows, columns=["confidence", "right", "of", "low", "high"])
-    distance = (table["confidence"] - table["right"] / table["of"]).abs()
+    error = partial(_error, sure, place[:, None] == np.unique(place))
+    drawn = error(np.random.default_rng(seed).random((DRAWN, len(sure))) < sure)
     labels = range(probabilities.shape[1])
     brier = brier_score_loss(true, probabilities, labels=labels, scale_by_half=False)
-    return Calibration(table, float(distance @ table["of"] / len(true)), float(brier))
+    chance = float(drawn.mean()), float(np.quantile(drawn, 0.95))
+    return Calibration(table, float(error(right)), chance, float(brier))
+
+
+def _error(sure: np.ndarray, bins: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the expected calibration error; `bins` says of each picture in which bin it is."""
+    return np.abs((sure - right) @ bins).sum(axis=-1) / len(sure)
 
 
 def fit_temperature(predictions: pd.DataFrame) -> float:
@@ -112,11 +137,11 @@ def apply_temperature(predictions: pd.DataFrame, temperature: float) -> pd.DataF
     Raises
     ------
     InputError
-        If it is not above 0.
+        If it is not above 0, or there are no predictions.
     """
-    if not (isinstance(temperature, Real) and temperature > 0):
-        raise InputError(f"temperature={temperature!r}: expected a number above 0")
     probabilities, _ = _of(predictions)
+    if not (isinstance(temperature, Real) and 0 < temperature < np.inf):
+        raise InputError(f"temperature={temperature!r}: expected a number above 0")
     heated = _heated(probabilities, temperature)
     columns = [f"{PROBABILITY}{name}" for name in class_names(predictions)]
     return predictions.assign(**dict(zip(columns, heated.T, strict=True)))

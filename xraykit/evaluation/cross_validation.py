@@ -5,21 +5,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..data.images import ImageSet
-from ..data.tasks import Task, cut_validation
-from ..errors import InputError, check_whole_number
+from ..data.tasks import Task, check_task, cut_validation
+from ..errors import InputError, check_kind, check_whole_number
 from ..quiet import keras
 from .intervals import Proportion
 from .predictions import predict
 from .scores import score
 
 
+@runtime_checkable
 class Trainable(Protocol):
     """What builds and trains a new model each time, such as a recipe."""
 
@@ -93,6 +94,8 @@ def cut_tasks(
 
     Parameters and errors are those of `cross_validate`.
     """
+    check_kind(recipe, Trainable, "a recipe, such as xk.recipes['task2-mobilenetv2']")
+    check_task(task)
     images = task.train.join(task.validation)
     for repeat, fold, rest, left_out in cut_folds(images, repeats, folds, seed):
         train, test = images.subset(rest), images.subset(left_out)
@@ -119,6 +122,7 @@ def cut_folds(
     """
     check_whole_number("repeats", repeats, least=1)
     check_whole_number("folds", folds, least=2)
+    check_whole_number("seed", seed, least=0)
     owners = set(zip(images.labels.tolist(), images.patients, strict=True))
     fewest = min(Counter(label for label, _ in owners).values())
     if folds > fewest:

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import bootstrap
 from sklearn.metrics import auc, roc_curve
 
-from ..errors import InputError
+from ..errors import InputError, check_whole_number
 from .predictions import PROBABILITY, as_arrays
 
 GRID = np.linspace(0, 1, 101)
@@ -44,7 +44,8 @@ def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
     replacement, those with and those without pictures of the class apart, each with all their
     pictures. A bootstrap can't see mistakes that were not made: where no picture is out of order,
     the band has no width, and the areas say so; how little a few pictures prove, Wilson's interval
-    tells.
+    tells. Nor is it wide enough elsewhere where few pictures are of the class: with nine the
+    intervals hold the truth in 85 to 90 of 100 test sets, and are too high more often than too low.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
     InputError
         If it is no table of predictions, or a class or its others have fewer than two patients.
     """
-    names, _, _ = as_arrays(predictions)
+    check_whole_number("seed", seed, least=0)
+    names, _, _ = as_arrays(predictions, ("patient",))
     found = {
         name: _with_band(predictions, name, seed)
         for name in (names[1:] if len(names) == 2 else names)

@@ -8,10 +8,10 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from ..data.facts import FACTS, picture_facts
-from ..data.images import ImageSet
-from ..data.tasks import Task
+from ..data.images import ImageSet, check_images
+from ..data.tasks import Task, check_task
 from ..errors import InputError
-from ..models.classifier import FEATURES, check_flat
+from ..models.classifier import FEATURES, check_flat, check_model
 from ..quiet import keras
 from .intervals import Proportion
 from .predictions import outputs
@@ -28,6 +28,8 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
         If the model has no such layer, is a Sequential with a network in it, or its output is no
         numbers.
     """
+    check_model(model)
+    check_images(images)
     if isinstance(model, keras.Sequential):  # of any other the named layer can be reached
         check_flat(model)
     names = [layer.name for layer in model.layers]
@@ -117,6 +119,7 @@ def separation(model: keras.Model, task: Task) -> pd.DataFrame:
     InputError
         As `features`, and if the training pictures are of one patient alone.
     """
+    check_task(task)
     if len(set(task.train.patients)) < 2:
         raise InputError(
             "The training pictures are of one patient: expected two or more, so that the nearest "

@@ -1,8 +1,11 @@
 """How far counts can be trusted: proportions with their interval."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from scipy.stats import binomtest
+
+from ..errors import InputError
 
 
 def wilson_interval(right: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -22,6 +25,11 @@ class Proportion:
     ----------
     right, of : int
 
+    Raises
+    ------
+    InputError
+        If these are no whole numbers, or more are right than there are.
+
     Examples
     --------
     >>> Proportion(27, 36)
@@ -32,6 +40,14 @@ class Proportion:
 
     right: int
     of: int
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.right, Integral) and isinstance(self.of, Integral)
+        if not (whole and 0 <= self.right <= self.of):
+            raise InputError(
+                f"right={self.right!r}, of={self.of!r}: expected whole numbers, not more right "
+                "than there are"
+            )
 
     @property
     def share(self) -> float:
@@ -49,6 +65,21 @@ class Proportion:
     def __repr__(self) -> str:
         if not self.of:
             return f"{self.right}/{self.of}"
-        low, high = self.interval
-        percent = f"{100 * self.share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
-        return f"{self.right}/{self.of} = {percent}"
+        return f"{self.right}/{self.of} = {percent(self.share, *self.interval)}"
+
+
+def percent(share: float, low: float, high: float) -> str:
+    """Write a share and its interval in percent, with as many decimals as tell the ends apart.
+
+    Examples
+    --------
+    >>> percent(0.75, 0.589, 0.862)
+    '75 % [59, 86]'
+    >>> percent(1.0, 0.9997, 1.0)
+    '100.00 % [99.97, 100.00]'
+    """
+    for decimals in range(6):
+        said = [f"{100 * each:.{decimals}f}" for each in (share, low, high)]
+        if said[1] != said[2]:
+            break
+    return f"{said[0]} % [{said[1]}, {said[2]}]"

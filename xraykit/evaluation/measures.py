@@ -96,6 +96,11 @@ MEASURES = (
     Measure("file facts", "width, height, bytes and channels of the file", file_facts, True),
     Measure("border", "the outermost 3 of 64 pixels on each side", border, True),
     Measure("marks", "letter-like pieces near each edge (ribs' too)", marks, True),
-    Measure("brightness", "mean and spread of the grey levels", brightness, False),
-    Measure("16 × 16 pixels", "the picture, too coarse for most disease", thumbnail, False),
+    Measure("brightness", "mean and spread of the grey levels (lungs, too)", brightness, False),
+    Measure(
+        "16 × 16 pixels",
+        "the picture, lungs too, but too coarse for most disease",
+        thumbnail,
+        False,
+    ),
 )

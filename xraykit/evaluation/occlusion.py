@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ..data.tasks import Task
+from ..data.tasks import Task, check_task
 from ..progress import bar
 from ..quiet import keras
 from .changes import AS_THEY_ARE, WAYS, occlude
@@ -48,6 +48,7 @@ def occlusion(
     InputError
         If the model or the recipe doesn't fit the task.
     """
+    check_task(task)
     return _counted(_asked(model, task, recipe, seed))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.images import ImageSet
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..quiet import keras
 from ..training.batches import Batches, Views
 from ..training.train import check_fits
@@ -87,20 +87,26 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return predictions
 
 
-def as_arrays(predictions: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def as_arrays(
+    predictions: pd.DataFrame, needed: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Return the classes, the probabilities (a column a class), and the true classes as numbers.
+
+    `needed` are columns that there must be besides true, predicted and the probabilities.
 
     Raises
     ------
     InputError
         If the table is not one of predictions, or empty, or something in it makes no sense.
     """
+    check_kind(predictions, pd.DataFrame, "a table from xk.predict")
     found = f"{len(predictions)} rows of {', '.join(map(str, predictions.columns))}"
     names = class_names(predictions)
-    if not len(predictions) or not names or not {"true", "predicted"} <= set(predictions):
+    columns = ("true", "predicted", *needed)
+    if not len(predictions) or not names or not set(columns) <= set(predictions):
         raise InputError(
-            "Expected a table from xk.predict, with columns true, predicted and probability_CLASS; "
-            f"found {found}"
+            f"Expected a table from xk.predict, with columns {', '.join(columns)} and "
+            f"probability_CLASS; found {found}"
         )
     strange = set(predictions["true"]) | set(predictions["predicted"])
     if strange - set(names):
@@ -109,12 +115,16 @@ def as_arrays(predictions: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, n
         )
     columns = predictions[[f"{PROBABILITY}{name}" for name in names]]
     probabilities = columns.apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
-        raise InputError("Expected probabilities from 0 to 1; found others, or none, in some rows")
+    sums = probabilities.sum(axis=1)
+    if not ((probabilities >= 0).all() and np.allclose(sums, 1, atol=0.01)):
+        raise InputError(
+            "Expected probabilities from 0 to 1 that add up to 1; found others, or none, in some "
+            "rows"
+        )
     return names, probabilities, np.array([names.index(name) for name in predictions["true"]])
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
     """Return the classes that a table of predictions is about, in the order of the labels."""
-    columns = [name for name in predictions.columns if name.startswith(PROBABILITY)]
+    columns = [name for name in map(str, predictions.columns) if name.startswith(PROBABILITY)]
     return tuple(name.removeprefix(PROBABILITY) for name in columns)

@@ -1,13 +1,14 @@
 """Scores as counts with their 95 % interval, never as bare percentages."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from ..errors import InputError
-from .intervals import Proportion, wilson_interval
+from ..errors import InputError, check_kind
+from .intervals import Proportion, percent, wilson_interval
 from .predictions import as_arrays
 
 VALUES = "positive predictive value", "negative predictive value"
@@ -99,14 +100,15 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a class: positive and negative predictive value in percent, with an interval of at
-        least 95 %: the values at both ends of Wilson's intervals of sensitivity and specificity,
-        each of them at the square root of 95 %, so that both hold at once.
+        A row a class: positive and negative predictive value in percent, with an interval: the
+        values at both ends of Wilson's intervals of sensitivity and specificity, each of them at
+        the square root of 95 %, so that both hold at once. It holds the truth in 95 of 100 test
+        sets or more; where nearly all of a few pictures are right in fewer, down to 87.
 
     Raises
     ------
     InputError
-        If the prevalence is out of range.
+        If the prevalence is out of range, or there are no scores.
 
     Examples
     --------
@@ -114,15 +116,15 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
     >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).loc["ill"].iloc[0]
     '15 % [6, 33]'
     """
-    if not 0 < prevalence < 1:
+    check_kind(scores, Scores, "scores, xk.score(predictions)")
+    if not (isinstance(prevalence, Real) and 0 < prevalence < 1):
         raise InputError(f"prevalence={prevalence!r}: expected a number above 0 and below 1")
     rows = {}
     for name in scores.confusion.index:
         shares = [_share(*count) for count in scores.against_the_rest(name)]
         values = [_bayes(*pair, prevalence) for pair in zip(*shares, strict=True)]
         rows[name] = {
-            kind: f"{_percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
-            for kind, (value, low, high) in zip(VALUES, zip(*values, strict=True), strict=True)
+            kind: _said(*ends) for kind, ends in zip(VALUES, zip(*values, strict=True), strict=True)
         }
     return pd.DataFrame(rows).T
 
@@ -142,5 +144,6 @@ def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[f
     )
 
 
-def _percent(share: float) -> str:
-    return "unknown" if np.isnan(share) else f"{100 * share:.0f} %"
+def _said(value: float, low: float, high: float) -> str:
+    said = percent(value, low, high)
+    return said.replace("nan %", "unknown")

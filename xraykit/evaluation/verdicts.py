@@ -9,7 +9,7 @@ from ..data.tasks import Task
 from .baselines import GUESSING, Baseline
 from .comparison import holm
 from .intervals import Proportion
-from .permutation import permutation_p
+from .permutation import least_p, permutation_p
 
 LEVEL = 0.01  # of a wrong verdict, over the rows that have a p
 FEW = 5  # as many of a kind are named
@@ -33,6 +33,14 @@ def pictures_of(task: Task) -> pd.DataFrame:
     label = dropped["path"].str.split("/").str[-2]
     dropped = dropped.assign(**{"class": label, "split": "train"})
     return pd.concat([*tables, dropped], ignore_index=True)
+
+
+def left_out(task: Task) -> tuple:
+    """Return the row on files that could not be used."""
+    if task.skipped.empty:
+        return "none", False, None, "Every file in the folders of the classes was used."
+    said = [f"{row.path}: {row.reason}" for row in task.skipped.itertuples()]
+    return f"found: {_count(said, 'file')}", True, None, f"{_listed(said)}."
 
 
 def across_splits(task: Task, pictures: pd.DataFrame) -> tuple:
@@ -59,8 +67,11 @@ def alike(twins: pd.DataFrame) -> tuple:
         return "none", False, None, "No pair of this kind, at 256 × 256 pixels."
     said = []
     for pair in twins.itertuples():
-        same = [name for name in ("patient", "class", "split") if getattr(pair, f"same_{name}")]
-        said.append(f"{pair.first} and {pair.second} (same {' and '.join(same) or 'nothing'})")
+        same = [
+            f"{'same' if getattr(pair, f'same_{name}') else 'another'} {name}"
+            for name in ("patient", "class", "split")
+        ]
+        said.append(f"{pair.first} and {pair.second} ({', '.join(same)})")
     apart = int((~(twins["same_split"] & twins["same_class"])).sum())
     verdict = f"found: {_count(twins, 'pair')}, {apart or 'none'} across splits or classes"
     return verdict, True, None, f"{_listed(said)}."
@@ -88,6 +99,7 @@ def without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str
     p_values = holm(
         [permutation_p(each.table, learned.labels, learned.patients, seed) for each in tested]
     )
+    least = len(tested) * least_p(learned.labels, learned.patients)
     corrected = dict(zip([each.measure.name for each in tested], p_values, strict=True))
     guessed = Proportion(*fitted[0].counts["cross-validated"])
     rows = {}
@@ -101,6 +113,9 @@ def without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str
             row = "evidence only", False, None, evidence
         elif p <= LEVEL:
             row = "tells the class", True, p, evidence
+        elif least > LEVEL:
+            few = f"However well they told it, p could not be below {least:.2g}."
+            row = "too few patients for a verdict", False, p, f"{evidence} {few}"
         else:
             row = "nothing found", False, p, evidence
         rows[each.measure.name] = row

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..quiet import keras
 from .backbones import backbone
 
@@ -87,6 +87,11 @@ def build_classifier(
 def trainable_parameters(model: keras.Model) -> int:
     """Return how many of a model's parameters are trained."""
     return sum(weight.shape.num_elements() for weight in model.trainable_weights)
+
+
+def check_model(given: object) -> None:
+    """Raise the error for what is no model."""
+    check_kind(given, keras.Model, "a Keras model, such as xk.build_classifier gives")
 
 
 def check_flat(model: keras.Model) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from ..data.images import ImageSet
+from ..data.images import ImageSet, check_images
 from ..errors import InputError
 from ..evaluation.changes import thorax
 from ..evaluation.predictions import PROBABILITY
@@ -51,6 +51,7 @@ def plot_pictures(
     InputError
         If a picture has no prediction, or there are not as many maps as pictures.
     """
+    check_images(images)
     if maps is not None and len(maps) != len(images):
         raise InputError(f"{len(maps)} maps for {len(images)} pictures: expected those of gradcam")
     shown = _in_turn(images)[:most]

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from ..errors import check_kind
 from ..evaluation.calibration import Calibration
 from ..evaluation.curves import Curves
 from .style import COLOURS, class_styles
@@ -18,6 +19,7 @@ def plot_curves(found: Curves, title: str = "") -> Figure:
     Figure
         Shown by a notebook if it is a cell's last line.
     """
+    check_kind(found, Curves, "curves, xk.curves(predictions)")
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
     styles = class_styles(list(found.areas.index))
     for (name, style), line in zip(styles.items(), LINES * len(styles), strict=False):
@@ -64,6 +66,9 @@ def plot_calibration(found: dict[str, Calibration]) -> Figure:
     Figure
         Shown by a notebook if it is a cell's last line.
     """
+    check_kind(found or None, dict, 'a dict, {"a name": xk.calibration(predictions)}')
+    for each in found.values():
+        check_kind(each, Calibration, "values from xk.calibration")
     figure, axes = plt.subplots(
         1, len(found), figsize=(4.6 * len(found), 4.3), layout="constrained", squeeze=False
     )
@@ -82,7 +87,11 @@ def plot_calibration(found: dict[str, Calibration]) -> Figure:
                 fontsize=8,
             )
         axis.set(xlim=(0, 1.05), ylim=(-0.02, 1.05), xlabel="how sure (mean of a bin)")
-        axis.set_title(f"{name}\nexpected calibration error {each.error:.2f}", fontsize=10)
+        axis.set_title(
+            f"{name}\nexpected calibration error {each.error:.2f}"
+            f" (by chance {each.by_chance[0]:.2f})",
+            fontsize=10,
+        )
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("share right, 95 % interval")
     axes[0, 0].legend(loc="upper left", fontsize=8)

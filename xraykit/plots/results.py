@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..errors import check_kind
 from ..evaluation.intervals import Proportion
 from ..evaluation.scores import Scores
 
@@ -16,6 +17,7 @@ def plot_confusion(scores: Scores, title: str = "") -> Figure:
     Figure
         Shown by a notebook if it is a cell's last line.
     """
+    check_kind(scores, Scores, "scores, xk.score(predictions)")
     counts = scores.confusion.to_numpy()
     names = list(scores.confusion.index)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

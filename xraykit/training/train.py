@@ -10,9 +10,10 @@ import pandas as pd
 from tqdm.std import tqdm
 
 from ..data.augmentation import Augmentation
-from ..data.images import ImageSet
-from ..data.tasks import Task
+from ..data.images import ImageSet, check_images
+from ..data.tasks import Task, check_task
 from ..errors import InputError, check_whole_number, unknown
+from ..models.classifier import check_model
 from ..progress import person_watches
 from ..quiet import keras
 from .batch_norm import recalibrate
@@ -104,6 +105,7 @@ def train(
     InputError
         If a value is out of range, the model doesn't fit the task, or the loss is no number.
     """
+    check_task(task)
     check_whole_number("epochs", epochs, least=1)
     check_whole_number("batch_size", batch_size, least=1)
     check_whole_number("seed", seed, least=0)
@@ -227,6 +229,8 @@ def _at_once(steps: int) -> int:
 
 def check_fits(model: keras.Model, images: ImageSet) -> None:
     """Raise InputError where a model can't give class probabilities for these pictures."""
+    check_model(model)
+    check_images(images)
     expected, found = model.input_shape[1:], images.pixels.shape[1:]
     if expected != found:
         raise InputError(
