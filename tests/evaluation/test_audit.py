@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,12 @@ from tiny import xraykit
 
 import xraykit as xk
 from xraykit.evaluation import baselines
+from xraykit.evaluation import verdicts as module
+from xraykit.evaluation.audit import Audit
 from xraykit.evaluation.audit_page import write_page
-from xraykit.evaluation.verdicts import across_splits, pictures_of
+from xraykit.evaluation.baselines import Baseline
+from xraykit.evaluation.measures import Measure
+from xraykit.evaluation.verdicts import across_splits, left_out, pictures_of, without_lungs
 
 SHORTCUTS = ["file facts", "border", "marks"]
 
@@ -52,13 +57,140 @@ def test_when_predictions_are_given_then_the_network_stands_beside_the_baselines
     beside = audited.beside(predictions)
     of = len(predictions)
     assert beside.baselines.loc["the network", "test"] == xk.Proportion(of - 1, of)
-    assert f"right, {of - 1 - of // 2} beyond guessing, of which" in str(beside)
+    assert f"right, {of - 1 - of // 2} beyond guessing; " in str(beside)
     assert "the network" not in audited.baselines.index
 
 
 def test_when_the_network_only_guesses_then_the_sentence_says_so(audited, predictions):
     always = predictions.assign(predicted="normal")
-    assert audited.beside(always).sentence.endswith("The network is no better than guessing.")
+    assert audited.beside(always).sentence.endswith("right, no more than guessing.")
+
+
+def answers(right):
+    """Predictions of pictures, half normal and half covid, of which some are right."""
+    true = np.repeat(["normal", "covid"], len(right) // 2)
+    other = np.where(true == "normal", "covid", "normal")
+    said = np.where(right, true, other)
+    columns = {f"probability_{name}": 1.0 * (said == name) for name in ("normal", "covid")}
+    table = {"path": [f"{row}.png" for row in range(len(right))], "true": true, "predicted": said}
+    return pd.DataFrame(table | columns)
+
+
+def forest(name, right, crossed, tested=True):
+    said = pd.DataFrame({"true": "a", "predicted": ["a"] * crossed + ["b"] * (40 - crossed)})
+    measure = Measure(name, "", None, tested)
+    return Baseline(measure, None, answers(right), said.assign(repeat=1, fold=1))
+
+
+def sentence(network, flagged, border, facts=(20, [True] * 20)):
+    """The sentence on 20 test pictures; file facts and coarse pixels are all right there."""
+    fitted = (
+        forest("guessing", [True] * 10 + [False] * 10, 20, tested=False),
+        forest("border", border[1], border[0]),
+        forest("file facts", facts[1], facts[0]),
+        forest("16 × 16 pixels", [True] * 20, 40, tested=False),
+    )
+    rows = pd.DataFrame({"flagged": [each.measure.name in flagged for each in fitted]})
+    rows.index = [each.measure.name for each in fitted]
+    predictions = None if network is None else answers(network)
+    return Audit(None, rows, None, {}, fitted, predictions).sentence
+
+
+SEVENTEEN = [False] * 3 + [True] * 17
+
+
+def test_sentence_compares_the_network_with_the_best_in_cross_validation_picture_by_picture():
+    said = sentence([True] * 18 + [False] * 2, ["border", "file facts"], (30, SEVENTEEN))
+    assert said == (
+        "From border alone a forest has 17/20 = 85 % [64, 95] test pictures right; guessing has "
+        "10/20 = 50 % [30, 70]. The network has 18/20 = 90 % [70, 97] right, 8 beyond guessing; 7 "
+        "beyond guessing can be had without lungs. Both are right about 15, the network alone "
+        "about 3, the forest alone about 2: the two can't be told apart on these pictures (exact "
+        "McNemar test, p = 1)."
+    )
+
+
+def test_when_the_forest_is_better_than_the_network_then_no_more_than_its_score_needs_no_lungs():
+    said = sentence([True] * 12 + [False] * 8, ["border"], (30, SEVENTEEN))
+    assert "2 beyond guessing; 2 beyond guessing can be had without lungs." in said
+
+
+def test_when_the_network_is_far_better_then_the_sentence_says_that_they_differ():
+    said = sentence([True] * 20, ["border"], (30, [True] * 12 + [False] * 8))
+    assert said.endswith("the two differ (exact McNemar test, p = 0.0078).")
+
+
+def test_when_there_is_no_verdict_then_no_score_is_said_to_need_no_lungs():
+    said = sentence([True] * 20, [], (30, SEVENTEEN))
+    assert said.startswith("Nothing was found that tells the class without lungs. From border")
+    assert "can be had without" not in said
+    assert "need not come" not in sentence(None, [], (30, SEVENTEEN))
+    assert "need not come" in sentence(None, ["border"], (30, SEVENTEEN))
+    assert "need not come" not in sentence(None, ["border"], (30, [True] * 10 + [False] * 10))
+
+
+def test_when_one_measure_alone_has_a_verdict_then_it_is_the_one_named():
+    assert sentence(None, ["file facts"], (30, SEVENTEEN)).startswith("From file facts alone")
+
+
+@pytest.mark.parametrize(
+    ("given", "corrected", "verdicts"),
+    [
+        ([0.002, 0.3, 0.005], [0.006, 0.3, 0.01], ["tells the class", "nothing found"] * 2),
+        ([0.004, 0.3, 0.4], [0.012, 0.6, 0.6], ["nothing found"] * 3),
+    ],
+)
+def test_when_there_are_p_values_then_holms_correction_decides(
+    audited, monkeypatch, given, corrected, verdicts
+):
+    learned = audited.task.train.join(audited.task.validation)
+    left = iter(given)
+
+    def p(table, labels, patients, seed):
+        assert patients == learned.patients and len(table) == len(learned)
+        return next(left)
+
+    monkeypatch.setattr(module, "permutation_p", p)
+    rows = without_lungs(audited.task, audited.fitted, seed=1)
+    assert [rows[name][2] for name in SHORTCUTS] == pytest.approx(corrected)
+    assert [rows[name][0] for name in SHORTCUTS] == verdicts[:3]
+
+
+def test_when_there_are_too_few_patients_for_a_verdict_then_the_row_says_so(audited, monkeypatch):
+    images = audited.task.train
+    rows = [np.flatnonzero(images.labels == label)[:5] for label in (0, 1)]
+    few = images.subset(np.concatenate(rows))
+    halves = few.subset(range(0, 10, 2)), few.subset(range(1, 10, 2))
+    task = replace(audited.task, train=halves[0], validation=halves[1])
+    monkeypatch.setattr(module, "permutation_p", lambda *given: 0.009)
+    row = without_lungs(task, audited.fitted, seed=1)["border"]
+    assert row[0] == "too few patients for a verdict" and not row[1]
+    assert row[3].endswith("However well they told it, p could not be below 0.027.")
+
+
+def test_when_a_measure_is_noise_then_a_forest_of_it_only_guesses(binary, monkeypatch):
+    rng = np.random.default_rng(0)
+    noise = Measure("noise", "", lambda path, grey: rng.normal(size=5), True)
+    monkeypatch.setattr(baselines, "MEASURES", (noise,))
+    monkeypatch.setattr(baselines, "TREES", 50)
+    pictures = sum(map(len, (binary.train, binary.validation, binary.test)))
+    _, found = baselines.fit_baselines(binary, [np.zeros((2, 2))] * pictures, 1, 5, seed=1)
+    right, of = found.counts["cross-validated"]
+    assert right <= 0.8 * of
+
+
+def test_when_files_were_left_out_then_the_audit_names_them(audited):
+    skipped = pd.DataFrame([["two/train/covid/x.png", "not a picture"]], columns=["path", "reason"])
+    verdict, flagged, _, evidence = left_out(replace(audited.task, skipped=skipped))
+    assert (verdict, flagged) == ("found: 1 file", True)
+    assert evidence == "two/train/covid/x.png: not a picture."
+    assert audited.rows.loc["files left out", "verdict"] == "none"
+
+
+@pytest.mark.parametrize("given", ["binary", None, pd.DataFrame()])
+def test_when_it_is_no_task_then_one_line_says_so(given):
+    with pytest.raises(xk.InputError, match=r"Expected a task, as xk.load_task gives it; found"):
+        xk.audit(given)
 
 
 def test_when_predictions_are_of_other_pictures_then_one_line_says_so(audited, predictions):
@@ -180,7 +312,8 @@ DAMAGES = {
     "a probability is missing": ({"probability_covid": np.nan}, "Expected probabilities"),
     "a probability is text": ({"probability_covid": "oops"}, "Expected probabilities"),
     "a class is unknown": ({"predicted": "zebra"}, "Expected the classes normal, covid; found zeb"),
-    "the truth is another": ({"true": "covid"}, "predictions of the 8 test pictures"),
+    "the truth is another": ({"true": "covid"}, "found 8 of the classes normal, covid, 4 of them"),
+    "percent": ({"probability_covid": 99.9}, "that add up to 1"),
 }
 
 

@@ -35,6 +35,28 @@ def test_calibration_error_and_brier_are_those_worked_out_by_hand():
     assert "3/4 = 75 % [30, 95]" in str(found)
 
 
+def test_calibration_error_weighs_bins_by_their_pictures_and_lets_none_make_up_for_another():
+    sure = [0.9, 0.8, 1.0, 0.6, 0.6]
+    said = table(list("abaaa"), [[each, 1 - each] for each in sure], ("a", "b"))
+    found = xk.calibration(said, bins=4)  # .6 sure, 2 of 2 right; .9 sure, 2 of 3 right
+    assert found.bins[["right", "of"]].to_numpy().tolist() == [[2, 2], [2, 3]]
+    assert found.error == pytest.approx((2 * 0.4 + 3 * (0.9 - 2 / 3)) / 5)
+
+
+def test_error_by_chance_is_that_of_truths_drawn_from_the_probabilities(too_sure):
+    few = too_sure.head(36)
+    rng = np.random.default_rng(1)
+    probabilities = few.filter(like="probability").to_numpy()
+    errors = []
+    for _ in range(300):
+        true = [rng.choice(list("abc"), p=each) for each in probabilities]
+        errors.append(xk.calibration(few.assign(true=true)).error)
+    mean, most = xk.calibration(few).by_chance
+    assert mean == pytest.approx(np.mean(errors), abs=0.01)
+    assert most == pytest.approx(np.quantile(errors, 0.95), abs=0.03)
+    assert f"(by chance alone {mean:.3f}" in str(xk.calibration(few))
+
+
 def test_when_too_sure_then_the_temperature_that_was_put_in_is_found(too_sure):
     temperature = xk.fit_temperature(too_sure)
     assert temperature == pytest.approx(2, abs=0.1)
@@ -72,7 +94,7 @@ def test_when_every_answer_is_right_then_temperature_stays_in_its_range():
     assert 0.05 <= xk.fit_temperature(said) < 0.06
 
 
-@pytest.mark.parametrize("temperature", [0, -1, float("nan")])
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "2"])
 def test_when_temperature_is_not_above_0_then_one_line_says_so(too_sure, temperature):
     with pytest.raises(xk.InputError, match="expected a number above 0"):
         xk.apply_temperature(too_sure, temperature)

@@ -14,7 +14,6 @@ def said(right):
 
 
 def test_mcnemar_is_the_binomial_test_of_the_pictures_that_differ():
-
     first = said([True] * 6 + [False] + [True] * 20)
     second = said([False] * 6 + [True] + [True] * 20)
     assert mcnemar(first, second)[:2] == (6, 1)
@@ -22,14 +21,31 @@ def test_mcnemar_is_the_binomial_test_of_the_pictures_that_differ():
 
 
 def test_when_the_rows_are_in_another_order_then_nothing_changes():
-    first, second = said([True, True, False, True]), said([False, False, False, True])
-    shuffled = second.sample(frac=1, random_state=0)
-    assert mcnemar(first, shuffled) == mcnemar(first, second) == (2, 0, 0.5)
+    first, second = said([True, True, True, False]), said([False, False, False, True])
+    turned = second.iloc[::-1]
+    assert mcnemar(first, turned) == mcnemar(first, second) == (3, 1, 0.625)
+    assert mcnemar(first, turned.assign(path=first["path"].to_list()))[:2] == (2, 0)  # by place
 
 
 def test_when_the_pictures_differ_then_one_line_says_so():
     with pytest.raises(xk.InputError, match="predictions of the same pictures"):
         mcnemar(said([True, True]), said([True]))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (None, r"tables from xk.predict; found nothing \(None\)"),
+        ("predictions.csv", "found a value of type str"),
+        (pd.DataFrame({"true": ["a"]}), "path, true and predicted; found 1 rows of true"),
+        (said([]), "found 0 rows"),
+        (said([True, True]), "found 1 and 2, of which 1 are the same"),
+    ],
+)
+def test_when_it_is_no_table_of_the_same_pictures_then_one_line_says_what_was_found(other, message):
+    for compare in (mcnemar, pictures_to_separate):
+        with pytest.raises(xk.InputError, match=message):
+            compare(said([True]), other)
 
 
 def test_holm_multiplies_the_smallest_most_and_never_falls():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import xraykit as xk
-from xraykit.evaluation.cross_validation import spread
+from xraykit.evaluation.cross_validation import cut_folds, spread
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
@@ -87,6 +87,14 @@ def test_when_validation_decides_then_it_is_cut_from_the_training_pictures(paire
         assert len(task.train) + len(task.validation) + len(left_out) == len(predictions)
 
 
+def test_when_classes_are_of_unlike_size_then_each_fold_has_its_share_of_each(paired):
+    pooled = paired.train.join(paired.validation)
+    labels = (np.arange(len(pooled)) % 10 < 2).astype(int)  # a fifth of the patients
+    uneven = replace(pooled, labels=np.sort(labels))
+    for _, _, _, left_out in cut_folds(uneven, 2, 2, seed=1):
+        assert abs(uneven.labels[left_out].sum() - labels.sum() / 2) <= 2
+
+
 def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired):
     spy = Spy(TINY)
     predictions = xk.cross_validate(
@@ -94,6 +102,17 @@ def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired
     )
     assert [len(task.train) for task in spy.tasks] == [20, 20]
     assert len(predictions) == len(paired.train) + len(paired.validation)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [("task2-smallcnn", "a recipe, such as xk.recipes"), (None, r"found nothing \(None\)")],
+)
+def test_when_it_is_no_recipe_or_no_task_then_one_line_says_so(multiclass, recipe, message):
+    with pytest.raises(xk.InputError, match=message):
+        xk.cross_validate(recipe, multiclass)
+    with pytest.raises(xk.InputError, match="Expected a task, as"):
+        xk.cross_validate(TINY, multiclass.train)
 
 
 def test_when_there_are_too_few_folds_then_one_line_says_so(binary):

@@ -44,17 +44,37 @@ def test_areas_are_scikit_learns():
             assert numbers(said)[0] == pytest.approx(area, abs=0.005)
 
 
-def test_band_is_that_of_patients_drawn_anew_by_hand():
-    predictions = drawn(names=NAMES[:2])
-    rng, by_patient = np.random.default_rng(5), dict(list(predictions.groupby("patient")))
-    ill = predictions.groupby("patient")["true"].first() == "covid"
+def test_band_is_that_of_patients_drawn_anew_by_hand(monkeypatch):
+    monkeypatch.setattr(module, "RESAMPLES", 2000)
+    predictions = drawn(names=NAMES[:2], told=1.5)
+    rng, ill = np.random.default_rng(5), (predictions["true"] == "covid").to_numpy()
+    owners = np.arange(len(ill)) // 2
+    groups = np.unique(owners[ill]), np.unique(owners[~ill])
     areas = []
-    for _ in range(400):
-        again = [rng.choice(own, len(own)) for own in (ill.index[ill], ill.index[~ill])]
-        table = pd.concat([by_patient[each] for each in np.concatenate(again)])
-        areas.append(roc_auc_score(table["true"] == "covid", table["probability_covid"]))
+    for _ in range(2000):
+        again = np.concatenate([rng.choice(own, len(own)) for own in groups])
+        times = np.bincount(again, minlength=len(ill))[owners]
+        areas.append(roc_auc_score(ill, predictions["probability_covid"], sample_weight=times))
     found = numbers(xk.curves(predictions).areas.loc["covid"].iloc[0])
-    np.testing.assert_allclose(found[1:], np.percentile(areas, [2.5, 97.5]), atol=0.04)
+    np.testing.assert_allclose(found[1:], np.percentile(areas, [2.5, 97.5]), atol=0.013)
+
+
+def test_points_are_those_of_curves_drawn_by_hand():
+    sure = [0.9, 0.7, 0.4, 0.8, 0.3, 0.2]  # in falling order: ill, well, ill, ill, well, well
+    table = {
+        "patient": list("abcdef"),
+        "true": ["covid"] * 3 + ["normal"] * 3,
+        "predicted": "covid",
+    }
+    table |= {"probability_normal": 1 - np.array(sure), "probability_covid": sure}
+    points = xk.curves(pd.DataFrame(table)).points.set_index("x").round(4)
+    found = {
+        x: points.loc[x, ["sensitivity", "precision"]].to_list() for x in (0, 0.33, 0.34, 0.67)
+    }
+    assert found == {0: [0.3333, 1], 0.33: [0.3333, 1], 0.34: [1, 0.6667], 0.67: [1, 0.75]}
+    for kind in ("sensitivity", "precision"):
+        assert (points[f"{kind}_low"] <= points[kind]).all()
+        assert (points[kind] <= points[f"{kind}_high"]).all()
 
 
 def test_when_patients_have_several_pictures_then_the_band_is_wider():

@@ -59,7 +59,24 @@ def test_predictive_values_cover_the_truth_at_least_as_often_as_they_promise():
     assert np.mean(covered) >= 0.95
 
 
-@pytest.mark.parametrize("prevalence", [0, 1, 1.5, -0.1, float("nan")])
+def test_when_it_is_nearly_certain_then_no_interval_is_rounded_away():
+    assert str(xk.Proportion(9999, 10000)) == "9999/10000 = 100.0 % [99.9, 100.0]"
+    said = xk.predictive_values(counted(9, 9, 9, 9), 0.001).loc["abnormal"].iloc[1]
+    assert said == "100.0 % [99.9, 100.0]"
+
+
+@pytest.mark.parametrize("counts", [(5, 3), (-1, 3), (0.75, 36), (27.0, 36.0), ("a", 3)])
+def test_when_counts_make_no_sense_then_one_line_says_so(counts):
+    with pytest.raises(xk.InputError, match="expected whole numbers, not more right than"):
+        xk.Proportion(*counts)
+
+
+def test_when_it_is_no_scores_then_one_line_says_how_to_get_some():
+    with pytest.raises(xk.InputError, match=r"Expected scores, xk.score\(predictions\); found a"):
+        xk.predictive_values(pd.DataFrame({"true": ["a"]}), 0.1)
+
+
+@pytest.mark.parametrize("prevalence", ["1 %", None, 0, 1, 1.5, -0.1, float("nan")])
 def test_when_prevalence_is_no_share_then_one_line_says_so(prevalence):
     with pytest.raises(xk.InputError, match="expected a number above 0 and below 1"):
         xk.predictive_values(counted(2, 1, 2, 1), prevalence)

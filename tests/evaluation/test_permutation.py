@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import xraykit as xk
-from xraykit.evaluation.permutation import deal, permutation_p
+from xraykit.evaluation import permutation
+from xraykit.evaluation.permutation import deal, least_p, permutation_p
 
 ONE_EACH = tuple(f"p{i}" for i in range(60))
 
@@ -33,6 +34,31 @@ def test_when_the_table_tells_the_patient_alone_then_it_does_not_tell_the_class(
     by_patient = permutation_p(table, labels, tuple(f"p{owner}" for owner in owners), dealings=199)
     assert by_patient > 0.05
     assert permutation_p(table, labels, ONE_EACH, dealings=199) == 1 / 200  # as if 60 patients
+
+
+def test_when_the_middle_is_one_class_and_both_ends_the_other_then_it_is_told():
+    numbers = np.linspace(-1, 1, 60)[:, None]
+    labels = (np.abs(numbers[:, 0]) > 0.5).astype(int)
+    assert permutation_p(numbers, labels, ONE_EACH, dealings=199) == 1 / 200
+
+
+def test_p_is_the_largest_of_three_ways_to_cut(monkeypatch):
+    rng = np.random.default_rng(4)
+    sets = [(rng.normal(size=(60, 2)), rng.integers(0, 2, 60)) for _ in range(6)]
+
+    def found(ways):
+        monkeypatch.setattr(permutation, "CUTS", ways)
+        return np.array([permutation_p(*each, ONE_EACH, dealings=99) for each in sets])
+
+    assert (found(3) >= found(1)).all() and (found(3) > found(1)).any()
+
+
+@pytest.mark.parametrize("sizes", [(5, 5), (4, 8), (4, 4, 4)])
+def test_the_smallest_p_is_that_of_a_table_that_tells_all(sizes):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    told, patients = np.eye(len(sizes))[labels], ONE_EACH[: len(labels)]
+    found = permutation_p(told, labels, patients, dealings=9999)
+    assert found == pytest.approx(least_p(labels, patients, dealings=9999), rel=0.35)
 
 
 def test_when_classes_are_dealt_then_pictures_of_a_patient_and_class_stay_together():

@@ -74,3 +74,31 @@ def test_when_probability_is_zero_then_loss_stays_finite():
 def test_when_table_is_not_of_predictions_then_one_line_says_so(frame):
     with pytest.raises(xk.InputError, match=r"Expected a table from xk\.predict"):
         xk.score(frame)
+
+
+def test_when_arguments_are_not_of_their_kind_then_one_line_says_what_was_expected(
+    small_cnn, binary
+):
+    pictures, model = "pictures, such as task.train", "a Keras model, such as"
+    said = xk.predict(small_cnn, binary.test)
+    for call, expected in (
+        (lambda: xk.predict(small_cnn, binary), pictures),
+        (lambda: xk.predict(binary.test, small_cnn), model),
+        (lambda: xk.tsne(small_cnn, binary), pictures),
+        (lambda: xk.gradcam(small_cnn, binary), pictures),
+        (lambda: xk.plot_pictures(binary), pictures),
+        (lambda: xk.train(small_cnn, binary.train, epochs=1), "a task, as xk.load_task gives it"),
+        (lambda: xk.picture_facts(binary.train), "a task, as xk.load_task gives it"),
+        (lambda: xk.occlusion(small_cnn, None), "a task, as xk.load_task gives it"),
+        (lambda: xk.score(binary.test), "a table from xk.predict"),
+        (lambda: xk.curves("predictions.csv"), "a table from xk.predict"),
+        (lambda: xk.apply_temperature(2.0, said), "a table from xk.predict"),
+        (lambda: xk.plot_confusion(said), "scores, xk.score"),
+        (lambda: xk.plot_curves(said), "curves, xk.curves"),
+        (lambda: xk.plot_calibration(xk.calibration(said)), "a dict, "),
+        (lambda: xk.plot_calibration({"a": said}), "values from xk.calibration"),
+    ):
+        with pytest.raises(xk.InputError) as raised:
+            call()
+        assert str(raised.value).startswith(f"Expected {expected}")
+        assert "\n" not in str(raised.value)
