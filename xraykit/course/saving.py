@@ -147,5 +147,6 @@ def _scores(predictions: pd.DataFrame) -> dict[str, object]:
         "loss": scores.loss,
         "brier": calibrated.brier,
         "calibration_error": calibrated.error,
+        "calibration_by_chance": calibrated.by_chance[0],
         "confusion": scores.confusion.to_numpy().tolist(),
     }

@@ -188,6 +188,13 @@ def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], 
         raise InputError(f"{root} is not a folder: expected one that holds {part}/")
     if root.name in ("two", "all") and (root / "train").is_dir():
         raise InputError(f"{root} is one task's folder: pass the one above it, {root.parent}")
+    places = dict.fromkeys((part, "all"))
+    if not any((root / each).is_dir() for each in places):
+        holds = ", ".join(sorted(_subfolders(root))) or "no folder"
+        raise InputError(
+            f"{root} has no folder {' or '.join(places)}: expected {part}/train and {part}/test with "
+            f"the folders {', '.join(classes)}; found {holds}"
+        )
     for split in SPLITS:
         for label in classes:
             folder = root / part / split / label
@@ -214,6 +221,7 @@ def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], 
                 problem = f"classes differ between {split} and {other}"
             elif len(found[split]) == 1:
                 problem = "only one class, and there is nothing to tell apart"
+            where = where if where.is_dir() else root / "all" / split
             raise InputError(
                 f"{where}: {problem}. Expected the folders {', '.join(classes)}; "
                 f"found {', '.join(sorted(found[split])) or 'none'}; add {', '.join(missing)}"

@@ -82,7 +82,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
     try:
         predictions = pd.read_csv(path, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} can't be read as a table of predictions: {error}") from error
+        why = str(error).strip().replace("\n", " ")
+        raise InputError(f"{path} can't be read as a table of predictions: {why}") from error
     as_arrays(predictions)
     return predictions
 
