@@ -149,7 +149,7 @@ def one_class(root):
 
 BAD = {
     "no such folder": (lambda root: shutil.rmtree(root), "is not a folder"),
-    "no task folder": (remove("all", "two"), "has no folder all: expected all/train and all/test"),
+    "no task folder": (remove("all", "two"), "has no folder all: expected all/train and"),
     "class missing": (remove("all/train/covid", "all/test/covid"), "missing class folder.*covid"),
     "classes differ": (remove("all/test/covid"), "classes differ between test and train.*covid"),
     "one class": (one_class, "only one class"),

@@ -104,9 +104,9 @@ def test_sentence_compares_the_network_with_the_best_in_cross_validation_picture
     assert said == (
         "From border alone a forest has 17/20 = 85 % [64, 95] test pictures right; guessing has "
         "10/20 = 50 % [30, 70]. The network has 18/20 = 90 % [70, 97] right, 8 beyond guessing; 7 "
-        "beyond guessing can be had without lungs. Both are right about 15, the network alone "
-        "about 3, the forest alone about 2: the two can't be told apart on these pictures (exact "
-        "McNemar test, p = 1)."
+        "beyond guessing can be had without lungs. Both have 15 right, the network alone 3, "
+        "the forest alone 2: the two can't be told apart on these pictures (exact McNemar test, "
+        "p = 1)."
     )
 
 

@@ -40,6 +40,7 @@ def test_calibration_error_weighs_bins_by_their_pictures_and_lets_none_make_up_f
     said = table(list("abaaa"), [[each, 1 - each] for each in sure], ("a", "b"))
     found = xk.calibration(said, bins=4)  # .6 sure, 2 of 2 right; .9 sure, 2 of 3 right
     assert found.bins[["right", "of"]].to_numpy().tolist() == [[2, 2], [2, 3]]
+    assert found.bins["confidence"].to_list() == pytest.approx([0.6, 0.9])
     assert found.error == pytest.approx((2 * 0.4 + 3 * (0.9 - 2 / 3)) / 5)
 
 

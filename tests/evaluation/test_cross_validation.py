@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import xraykit as xk
+from xraykit.data.images import ImageSet
 from xraykit.evaluation.cross_validation import cut_folds, spread
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
@@ -87,12 +88,18 @@ def test_when_validation_decides_then_it_is_cut_from_the_training_pictures(paire
         assert len(task.train) + len(task.validation) + len(left_out) == len(predictions)
 
 
-def test_when_classes_are_of_unlike_size_then_each_fold_has_its_share_of_each(paired):
-    pooled = paired.train.join(paired.validation)
-    labels = (np.arange(len(pooled)) % 10 < 2).astype(int)  # a fifth of the patients
-    uneven = replace(pooled, labels=np.sort(labels))
-    for _, _, _, left_out in cut_folds(uneven, 2, 2, seed=1):
-        assert abs(uneven.labels[left_out].sum() - labels.sum() / 2) <= 2
+def test_when_folds_are_cut_then_each_has_its_share_of_each_class_and_each_repeat_others():
+    hundred = ImageSet(
+        pixels=np.zeros((100, 1, 1, 3), np.uint8),
+        labels=np.repeat([0, 1], [80, 20]),
+        paths=tuple(f"{i}.png" for i in range(100)),
+        patients=tuple(f"p{i}" for i in range(100)),
+        class_names=("normal", "covid"),
+    )
+    cuts = list(cut_folds(hundred, repeats=2, folds=5, seed=1))
+    assert [hundred.labels[left_out].sum() for *_, left_out in cuts] == [4] * 10
+    first, second = ({frozenset(cut[3]) for cut in cuts if cut[0] == repeat} for repeat in (1, 2))
+    assert first != second
 
 
 def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired):

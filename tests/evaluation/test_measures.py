@@ -21,6 +21,14 @@ def written(grey, text, at, size=20):
     return np.asarray(picture)
 
 
+def test_the_border_is_the_outermost_3_of_64_pixels_and_nothing_further_in(chest):
+    inside, outside = chest.copy(), chest.copy()
+    inside[12:-12, 12:-12] = 0
+    outside[11, 11] += 40
+    assert (border(HERE, inside) == border(HERE, chest)).all()
+    assert (border(HERE, outside) != border(HERE, chest)).any()
+
+
 @pytest.mark.parametrize(
     ("at", "place"), [((5, 20), 0), ((235, 20), 2), ((5, 225), 5), ((235, 225), 7)]
 )

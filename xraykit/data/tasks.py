@@ -192,8 +192,8 @@ def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], 
     if not any((root / each).is_dir() for each in places):
         holds = ", ".join(sorted(_subfolders(root))) or "no folder"
         raise InputError(
-            f"{root} has no folder {' or '.join(places)}: expected {part}/train and {part}/test with "
-            f"the folders {', '.join(classes)}; found {holds}"
+            f"{root} has no folder {' or '.join(places)}: expected {part}/train and {part}/test, "
+            f"each with the folders {', '.join(classes)}; found {holds}"
         )
     for split in SPLITS:
         for label in classes:

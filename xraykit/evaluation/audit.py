@@ -107,9 +107,9 @@ class Audit:
         only_network, only_best, p = mcnemar(self.predictions, self.best.test)
         apart = "differ" if p < 0.05 else "can't be told apart on these pictures"
         return (
-            f"{said}. Both are right about {network.right - only_network}, the network alone about "
-            f"{only_network}, the forest alone about {only_best}: the two {apart} (exact McNemar "
-            f"test, p = {p:.2g})."
+            f"{said}. Both have {network.right - only_network} right, the network alone "
+            f"{only_network}, the forest alone {only_best}: the two {apart} (exact McNemar test, "
+            f"p = {p:.2g})."
         )
 
     def beside(self, predictions: pd.DataFrame) -> "Audit":

@@ -90,8 +90,8 @@ def pictures_to_separate(
     If among new pictures as many are right by the first alone, and by the second alone, as among
     these, so many give the exact McNemar test a p of `level` or less with probability `power`. What
     few pictures say of these shares is vague, and so is the number: of 6 against 3 in 36 it is 298,
-    but of such sets drawn anew every other one gives less than 110 or more than 1,400. (Power goes
-    up in saw teeth: where most pictures differ, a few less may do.)
+    but of such sets drawn anew half give less than 100, more than 700 or none. (Power goes up in
+    saw teeth: where most pictures differ, a few less may do.)
 
     Parameters
     ----------
