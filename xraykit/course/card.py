@@ -14,6 +14,11 @@ from ..pages import render
 from .results import RESULTS, read_results
 
 MOST = 5  # confusions that are named
+SCROLLING = {
+    "<table>": '<div class="scroll" tabindex="0">\n<table>',
+    "</table>": "</table>\n</div>",
+    "<pre>": '<pre tabindex="0">',
+}
 
 
 def write_card(folder: str | Path) -> tuple[Path, Path]:
@@ -44,6 +49,8 @@ def write_card(folder: str | Path) -> tuple[Path, Path]:
     card = markdown(results)
     title, _, rest = card.partition("\n")
     html = mistune.create_markdown(escape=True, plugins=["table"])(rest)
+    for plain, scrolling in SCROLLING.items():  # on a narrow screen, by the keyboard too
+        html = html.replace(plain, scrolling)
     paths = folder / "card.md", folder / "card.html"
     write_text(card, paths[0])
     write_text(render("page.html", title=title.removeprefix("# "), body=html), paths[1])

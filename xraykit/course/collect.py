@@ -27,12 +27,12 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns run (the path), status, notebook, pictures (how many; phantoms are called that);
-        the settings that the notebooks saved, and the parameters in which runs of one notebook
-        differ; validation and test (counts with their 95 % interval), each with _right, _of, _low
-        and _high as numbers; without_lungs (what the best baseline of the audit gets in the test);
-        test_loss (nats), epochs, seconds; error. A file that is damaged or
-        of a newer version is a row that says so; what an older version lacks is missing.
+        Columns run (the path), status; validation and test (counts with their 95 % interval), each
+        with _right, _of, _low and _high as numbers; without_lungs (what the best baseline of the
+        audit gets in the test); notebook, pictures (how many; phantoms are called that); the
+        settings that the notebooks saved, and the parameters in which runs of one notebook differ;
+        test_loss (nats), epochs, seconds; error. A file that is damaged or of a newer version is a
+        row that says so; what an older version lacks is missing.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     varied = varied[[name for name in kinds.index if kinds[name] > 1]]
     own = chosen.combine_first(varied)
     own = own.drop(columns=table.columns.intersection(own.columns))  # such as epochs: as they ran
-    first = table.columns.get_loc("validation")
+    first = table.columns.get_loc("test_loss")
     return pd.concat([table.iloc[:, :first], own, table.iloc[:, first:]], axis=1)
 
 
@@ -120,11 +120,7 @@ def _runs(folder: Path) -> list[Path]:
 def _facts(results: dict) -> dict[str, object]:
     task = results.get("task", {})
     pictures = sum(task.get("pictures", {}).values())
-    facts = {
-        "status": results["status"],
-        "notebook": results.get("notebook"),
-        "pictures": f"{pictures}{' phantoms' if task.get('phantoms') else ''}" if task else None,
-    }
+    facts = {"status": results["status"]}
     for name in SCORES:
         score = results.get("scores", {}).get(name)
         facts[name] = str(Proportion(score["right"], score["of"])) if score else None
@@ -133,6 +129,8 @@ def _facts(results: dict) -> dict[str, object]:
         facts[f"{name}_low"], facts[f"{name}_high"] = score["interval"] if score else (None, None)
     return facts | {
         "without_lungs": _without_lungs(results.get("audit")),
+        "notebook": results.get("notebook"),
+        "pictures": f"{pictures}{' phantoms' if task.get('phantoms') else ''}" if task else None,
         "test_loss": results.get("scores", {}).get("test", {}).get("loss"),
         "epochs": len(results["history"]) if "history" in results else None,
         "seconds": results.get("seconds", {}).get("total"),
