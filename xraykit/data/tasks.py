@@ -226,9 +226,7 @@ def _class_folders(name: str, root: Path) -> tuple[dict[tuple[str, str], Path], 
                 f"{where}: {problem}. Expected the folders {', '.join(classes)}; "
                 f"found {', '.join(sorted(found[split])) or 'none'}; add {', '.join(missing)}"
             )
-    note = (
-        f"Note: {part}/ has no such folders, so these were read from all/: {', '.join(borrowed)}."
-    )
+    note = f"Note: {part}/ lacks these folders, so they were read from all/: {', '.join(borrowed)}."
     return folders, [note] if borrowed else []
 
 
