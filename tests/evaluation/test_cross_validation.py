@@ -6,7 +6,7 @@ import pytest
 
 import xraykit as xk
 from xraykit.data.images import ImageSet
-from xraykit.evaluation.cross_validation import cut_folds, spread
+from xraykit.evaluation.folds import cut_folds, spread
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
@@ -77,9 +77,17 @@ def test_when_repeated_then_the_interval_counts_each_picture_once(paired):
     assert said.startswith(f"{xk.Proportion(3, 4)} on average, 2 to 3 in a repeat")
 
 
+class Untrained(Spy):
+    """Keeps what it would be trained on, and trains nothing."""
+
+    def train(self, task, seed):
+        self.tasks.append(task)
+        return self.recipe.build(task.class_names), None
+
+
 @pytest.mark.parametrize("deciding", [{"keep": "best"}, {"early_stopping": 1}])
 def test_when_validation_decides_then_it_is_cut_from_the_training_pictures(paired, deciding):
-    spy = Spy(TINY.override(**deciding))
+    spy = Untrained(TINY.override(**deciding))
     predictions = xk.cross_validate(spy, paired, folds=2)
     for fold, task in enumerate(spy.tasks, start=1):
         left_out = predictions[predictions["fold"] == fold]
@@ -103,7 +111,7 @@ def test_when_folds_are_cut_then_each_has_its_share_of_each_class_and_each_repea
 
 
 def test_when_fewer_pictures_are_shown_then_the_fold_left_out_stays_whole(paired):
-    spy = Spy(TINY)
+    spy = Untrained(TINY)
     predictions = xk.cross_validate(
         spy, paired, folds=2, shown=lambda images, left_out: images.subset(range(20))
     )

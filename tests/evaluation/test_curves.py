@@ -45,13 +45,13 @@ def test_areas_are_scikit_learns():
 
 
 def test_band_is_that_of_patients_drawn_anew_by_hand(monkeypatch):
-    monkeypatch.setattr(module, "RESAMPLES", 2000)
+    monkeypatch.setattr(module, "RESAMPLES", 1200)
     predictions = drawn(names=NAMES[:2], told=1.5)
     rng, ill = np.random.default_rng(5), (predictions["true"] == "covid").to_numpy()
     owners = np.arange(len(ill)) // 2
     groups = np.unique(owners[ill]), np.unique(owners[~ill])
     areas = []
-    for _ in range(2000):
+    for _ in range(1200):
         again = np.concatenate([rng.choice(own, len(own)) for own in groups])
         times = np.bincount(again, minlength=len(ill))[owners]
         areas.append(roc_auc_score(ill, predictions["probability_covid"], sample_weight=times))

@@ -22,7 +22,7 @@ from ..evaluation.elsewhere import elsewhere
 from ..evaluation.embedding import separation, tsne
 from ..evaluation.gradcam import gradcam, weight_in_thorax
 from ..evaluation.occlusion import occlusion
-from ..evaluation.predictions import predict
+from ..evaluation.predict import predict
 from ..evaluation.scores import score
 from ..files import write_text, write_whole
 from ..models.classifier import build_classifier

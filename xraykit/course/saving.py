@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..evaluation.audit import Audit
 from ..evaluation.calibration import calibration
 from ..evaluation.intervals import Proportion, wilson_interval
-from ..evaluation.predictions import predict
+from ..evaluation.predict import predict
 from ..evaluation.scores import score
 from ..files import write_whole
 from ..models.classifier import trainable_parameters

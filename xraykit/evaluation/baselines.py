@@ -14,7 +14,7 @@ from ..data.images import UnusableError, read_picture
 from ..data.tasks import Task
 from ..errors import InputError
 from ..progress import in_threads
-from .cross_validation import cut_folds, mean_right
+from .folds import cut_folds, mean_right
 from .measures import MEASURES, SIDE, Measure
 from .predictions import tabulate
 from .scores import score

@@ -8,7 +8,7 @@ import pandas as pd
 from ..data.images import ImageSet
 from ..quiet import keras
 from .intervals import Proportion
-from .predictions import predict
+from .predict import predict
 
 
 def elsewhere(

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..models.classifier import FEATURES, check_flat, check_model
 from ..quiet import keras
 from .intervals import Proportion
-from .predictions import outputs
+from .predict import outputs
 
 NEIGHBOURS = 15
 

@@ -12,7 +12,7 @@ from ..quiet import keras
 from .changes import AS_THEY_ARE, WAYS, occlude
 from .cross_validation import Trainable, cut_tasks
 from .intervals import Proportion
-from .predictions import predict
+from .predict import predict
 
 TRAINED, RETRAINED = "trained as they are", "retrained that way"
 

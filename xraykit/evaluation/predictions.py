@@ -7,36 +7,8 @@ import pandas as pd
 
 from ..data.images import ImageSet
 from ..errors import InputError, check_kind
-from ..quiet import keras
-from ..training.batches import Batches, Views
-from ..training.train import check_fits
 
 PROBABILITY = "probability_"  # the columns' prefix; the rest is the class
-
-
-def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
-    """Return what a classifier says of each picture, in the order of `images`.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From raw pixels to class probabilities.
-    images : ImageSet
-
-    Returns
-    -------
-    DataFrame
-        Columns path, patient, true, predicted (class names), and `probability_CLASS` for each
-        class, in the order of the labels.
-
-    Raises
-    ------
-    InputError
-        If the model doesn't fit the pictures, or gives no numbers.
-    """
-    check_fits(model, images)
-    output = outputs(model, images)
-    return tabulate(images, np.hstack([1 - output, output]) if output.shape[1] == 1 else output)
 
 
 def tabulate(images: ImageSet, probabilities: np.ndarray) -> pd.DataFrame:
@@ -51,24 +23,6 @@ def tabulate(images: ImageSet, probabilities: np.ndarray) -> pd.DataFrame:
         }
         | {f"{PROBABILITY}{name}": probabilities[:, i] for i, name in enumerate(names)}
     )
-
-
-def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
-    """Return what a model gives for each picture, in the order of `images`.
-
-    Raises
-    ------
-    InputError
-        If any of it is no number, as after a training that went wrong.
-    """
-    views = Views(images)
-    output = model.predict(Batches(views, views.pixels, batch_size=32).dataset(), verbose=0)
-    if not np.isfinite(output).all():
-        raise InputError(
-            "The network gives no numbers (NaN): build it anew, and train it with a lower learning "
-            "rate"
-        )
-    return output
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from ..evaluation.comparison import holm, mcnemar
 from ..evaluation.cross_validation import cross_validate
 from ..evaluation.embedding import tsne
 from ..evaluation.intervals import Proportion
-from ..evaluation.predictions import predict
+from ..evaluation.predict import predict
 from ..evaluation.scores import score
 from ..files import write_whole
 from ..models.classifier import trainable_parameters

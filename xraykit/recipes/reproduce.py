@@ -12,7 +12,7 @@ from ..data.tasks import Task, load_task
 from ..errors import check_whole_number
 from ..evaluation.cross_validation import cross_validate
 from ..evaluation.intervals import Proportion, wilson_interval
-from ..evaluation.predictions import predict
+from ..evaluation.predict import predict
 from ..evaluation.scores import Scores, score
 from ..files import write_whole
 from ..quiet import keras
