@@ -14,7 +14,9 @@ def test_when_no_network_is_needed_then_tensorflow_is_not_imported(names):
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-@pytest.mark.parametrize("first", ["keras.ops.ones(3)", "train"])
+@pytest.mark.parametrize(
+    "first", ["keras.ops.ones(3)", pytest.param("train", marks=pytest.mark.slow)]
+)
 def test_when_keras_is_loaded_then_nothing_is_printed(first):
     code = f"import xraykit as xk; xk.{first}"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

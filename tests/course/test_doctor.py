@@ -27,6 +27,7 @@ def test_when_all_is_well_then_each_line_is_ticked_and_it_exits_0(drawn_challeng
     assert "computes on cpu:0" in lines[1] and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_when_named_folders_are_wrong_then_it_says_what_to_do_and_exits_1(tmp_path):
     wrong = {"XRAYKIT_CHALLENGE_DIR": str(tmp_path), "XRAYKIT_WEIGHTS_DIR": str(tmp_path / "no")}
     wrong["XRAYKIT_EXTERNAL_DIR"] = str(tmp_path)

@@ -81,6 +81,7 @@ def test_when_inputs_are_hidden_then_the_report_shows_outputs_alone(tiny, tmp_pa
         assert ("backbone)" in re.sub("<[^>]*>", "", report)) is not hide
 
 
+@pytest.mark.slow
 def test_when_run_from_elsewhere_then_relative_paths_start_there(tmp_path):
     show = "print(open(backbone).read())"
     write_notebook(tmp_path / "some where é" / "ä {0} b.ipynb", ("show", show))
@@ -111,6 +112,7 @@ def test_when_cell_ids_are_missing_or_doubled_then_it_runs_without_a_word(tmp_pa
         assert "second" in (tmp_path / name / f"{name}.html").read_text()
 
 
+@pytest.mark.slow
 def test_when_the_notebook_goes_elsewhere_then_results_come_to_the_folder_named(tmp_path):
     go = "import os, pathlib\nos.chdir('/')\npathlib.Path(save_to, 'kept.txt').write_text('1')"
     write_notebook(tmp_path / "tiny.ipynb", ("go", go))
@@ -230,6 +232,7 @@ def test_when_the_folder_cant_be_used_then_one_line_says_so(tiny, tmp_path, spoi
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_when_no_space_is_left_then_one_line_says_so_and_nothing_is_half_written(tmp_path):
     """With a limit of 20 kB a file, which the system refuses as it does on a full disk."""
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("much", "print('x' * 50_000)"))

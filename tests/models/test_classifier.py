@@ -41,7 +41,11 @@ def test_when_one_head_serves_two_models_then_they_share_no_weights():
 
 
 @pytest.mark.parametrize(
-    "name", ["VGG16", "MobileNetV2", pytest.param("EfficientNetB0", marks=pytest.mark.slow)]
+    "name",
+    [
+        "VGG16",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("MobileNetV2", "EfficientNetB0")),
+    ],
 )
 def test_when_saved_and_loaded_then_it_predicts_the_same_from_raw_pixels(tmp_path, name):
     model = xk.build_classifier(name, FOUR, weights=None, image_size=32)

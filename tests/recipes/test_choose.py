@@ -54,6 +54,7 @@ def test_when_vgg16s_weights_are_here_then_auto_is_report_as_best(weights_folder
     assert capsys.readouterr().out.endswith("image_size=32: the best there is\n")
 
 
+@pytest.mark.slow
 def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said(weights_folder):
     recipe = xk.recipes["task2-resnet50"].override(image_size=32)
     assert runnable(recipe) == (None, "not run: no weights")

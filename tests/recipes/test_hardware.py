@@ -5,6 +5,7 @@ import xraykit as xk
 from xraykit.recipes import hardware
 
 
+@pytest.mark.slow
 def test_when_a_recipe_is_timed_then_its_frozen_part_counts_once_and_its_steps_every_time():
     recipe = xk.recipes["task2-mobilenetv2"].override(image_size=32, epochs=10)
     times = xk.time_recipe(recipe)

@@ -328,6 +328,7 @@ def test_when_the_disk_is_full_then_one_line_says_so_and_nothing_is_left(cache):
     assert whole(cache)
 
 
+@pytest.mark.slow
 def test_when_two_processes_want_the_same_then_one_computes_and_the_other_waits():
     one = child(slow=0.1)
     assert one.stdout.readline() == "begun\n"

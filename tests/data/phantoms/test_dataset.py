@@ -246,6 +246,7 @@ def small_standby(tmp_path, monkeypatch, no_environment):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_when_there_are_no_pictures_then_phantoms_are_drawn_once(small_standby, capsys):
     first = xk.load_task("multiclass", image_size=16)
     assert first.phantoms
@@ -271,6 +272,7 @@ def test_when_two_start_at_once_then_the_second_takes_what_the_first_drew(
     assert xk.load_task("binary", image_size=16).phantoms
 
 
+@pytest.mark.slow
 def test_when_command_is_used_then_it_draws_and_counts(tmp_path):
     command = [Path(sys.executable).with_name("xraykit"), "data", "phantoms", tmp_path / "set"]
     options = ["--task", "binary", "--pictures", "20", "--shortcut", "1", "--seed", "7"]
