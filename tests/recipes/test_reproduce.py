@@ -61,6 +61,7 @@ def test_when_a_recipe_is_unknown_then_nothing_runs_and_one_line_says_so():
     assert "Unknown recipe 'task1-smalcnn'" in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_when_recipes_are_listed_then_each_is_a_line_with_what_was_published():
     done = xraykit("recipes")
     assert len(done.stdout.splitlines()) == len(xk.recipes)

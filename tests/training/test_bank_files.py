@@ -235,6 +235,7 @@ def test_when_the_cache_is_in_a_folder_with_other_things_then_those_are_left_alo
     assert cached().empty
 
 
+@pytest.mark.slow
 def test_when_the_command_is_asked_then_it_shows_and_clears_the_cache(cache):
     def xraykit(*arguments):
         command = [str(Path(sys.executable).with_name("xraykit")), "cache", *arguments]
