@@ -82,7 +82,7 @@ def forest(name, right, crossed, tested=True):
     return Baseline(measure, None, answers(right), said.assign(repeat=1, fold=1))
 
 
-def sentence(network, flagged, border, facts=(20, [True] * 20)):
+def sentence(network, flagged, border, facts=(20, [True] * 20), verdict=""):
     """The sentence on 20 test pictures; file facts and coarse pixels are all right there."""
     fitted = (
         forest("guessing", [True] * 10 + [False] * 10, 20, tested=False),
@@ -91,6 +91,7 @@ def sentence(network, flagged, border, facts=(20, [True] * 20)):
         forest("16 × 16 pixels", [True] * 20, 40, tested=False),
     )
     rows = pd.DataFrame({"flagged": [each.measure.name in flagged for each in fitted]})
+    rows["verdict"] = verdict
     rows.index = [each.measure.name for each in fitted]
     predictions = None if network is None else answers(network)
     return Audit(None, rows, None, {}, fitted, predictions).sentence
@@ -125,6 +126,8 @@ def test_when_there_is_no_verdict_then_no_score_is_said_to_need_no_lungs():
     assert said.startswith("Nothing was found that tells the class without lungs. From border")
     assert "can be had without" not in said
     assert "need not come" not in sentence(None, [], (30, SEVENTEEN))
+    few = sentence(None, [], (30, SEVENTEEN), verdict="too few patients for a verdict")
+    assert few.startswith("There are too few patients to say whether lungs are needed. From")
     assert "need not come" in sentence(None, ["border"], (30, SEVENTEEN))
     assert "need not come" not in sentence(None, ["border"], (30, [True] * 10 + [False] * 10))
 

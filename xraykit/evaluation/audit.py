@@ -19,7 +19,15 @@ from .intervals import Proportion
 from .measures import SIDE
 from .predictions import as_arrays, class_names, read_predictions
 from .scores import score
-from .verdicts import across_splits, alike, conflicts, left_out, pictures_of, without_lungs
+from .verdicts import (
+    TOO_FEW,
+    across_splits,
+    alike,
+    conflicts,
+    left_out,
+    pictures_of,
+    without_lungs,
+)
 
 NETWORK = "the network"
 
@@ -84,12 +92,14 @@ class Audit:
         """How much of the network's test score needs no lungs."""
         best, guessing = score(self.best.test), score(self.fitted[0].test)
         name = self.best.measure.name
-        told = self.rows.loc[name, "flagged"]
+        told, verdict = self.rows.loc[name, ["flagged", "verdict"]]
         said = (
             f"From {name} alone a forest has {Proportion(best.right, best.of)} test pictures "
             f"right; guessing has {Proportion(guessing.right, guessing.of)}."
         )
-        if not told:
+        if verdict == TOO_FEW:
+            said = f"There are too few patients to say whether lungs are needed. {said}"
+        elif not told:
             said = f"Nothing was found that tells the class without lungs. {said}"
         if self.predictions is None:
             if told and best.right > guessing.right:

@@ -13,6 +13,7 @@ from .permutation import least_p, permutation_p
 
 LEVEL = 0.01  # of a wrong verdict, over the rows that have a p
 FEW = 5  # as many of a kind are named
+TOO_FEW = "too few patients for a verdict"
 
 
 def pictures_of(task: Task) -> pd.DataFrame:
@@ -115,7 +116,7 @@ def without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str
             row = "tells the class", True, p, evidence
         elif least > LEVEL:
             few = f"However well they told it, p could not be below {least:.2g}."
-            row = "too few patients for a verdict", False, p, f"{evidence} {few}"
+            row = TOO_FEW, False, p, f"{evidence} {few}"
         else:
             row = "nothing found", False, p, evidence
         rows[each.measure.name] = row
