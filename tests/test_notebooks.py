@@ -107,7 +107,8 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
                 tmp_path / "again" / file
             ).read_text()
     saved = sorted(file.name for file in (tmp_path / "saved").iterdir())
-    assert saved == ["history.csv", "model.keras", "predictions.csv", "results.json"]
+    tables = ["predictions.csv", "validation_predictions.csv"]
+    assert saved == sorted(["history.csv", "model.keras", "results.json", *tables])
 
 
 @on_both

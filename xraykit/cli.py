@@ -100,7 +100,7 @@ def run(notebook: str, out: Path, **options: object) -> None:
     """Run a notebook headless, into a folder of its own.
 
     NOTEBOOK is task1, task2 or a path. Leaves the executed notebook, its HTML report, results.json,
-    history.csv, predictions.csv, model.keras and figures/. Interrupted, killed or failed, the same
+    history.csv, predictions, model.keras and figures/. Interrupted, killed or failed, the same
     command goes on from the last whole epoch.
     """
     from .course.runs import run as execute

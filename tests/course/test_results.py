@@ -67,7 +67,11 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
         "model.keras",
         "predictions.csv",
         "results.json",
+        "validation_predictions.csv",
     ]
+    watched = pd.read_csv(tmp_path / "validation_predictions.csv")
+    assert list(watched["path"]) == list(task.validation.paths)
+    assert xk.score(watched).right == results["scores"]["validation"]["right"]
 
 
 def test_when_proportions_are_saved_then_they_are_kept_as_counts(trained, tmp_path):

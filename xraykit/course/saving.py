@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,11 +39,12 @@ def save_results(
     elsewhere: pd.DataFrame | None = None,
     **settings: str | float | bool,
 ) -> None:
-    """Keep what was found: model.keras, history.csv, predictions.csv and results.json.
+    """Keep what was found: the model, its history, its predictions and results.json.
 
-    Each file is written whole or not at all, results.json last: it stands for all of them.
-    `xraykit collect` makes one table of many, `xraykit card` a model card of one; docs/results.md
-    lists the fields.
+    The files are model.keras, history.csv, predictions.csv (of the test pictures),
+    validation_predictions.csv (to choose a threshold or a temperature by) and results.json. Each is
+    written whole or not at all, results.json last: it stands for all of them. `xraykit collect`
+    makes one table of many, `xraykit card` a model card of one; docs/results.md lists the fields.
 
     Parameters
     ----------
@@ -77,6 +79,7 @@ def save_results(
         named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
         settings = named | settings
     parts = {split: getattr(task, split) for split in SPLITS}
+    watched = predict(model, task.validation)
     results = {
         "schema": SCHEMA,
         "status": "done",
@@ -97,7 +100,7 @@ def save_results(
         },
         "history": history.reset_index().to_dict("records"),
         "scores": {
-            "validation": _scores(predict(model, task.validation)),
+            "validation": _scores(watched),
             "test": _scores(predictions),
         },
         "audit": audit.beside(predictions).results() if audit else None,
@@ -116,7 +119,8 @@ def save_results(
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "model.keras", model.save)
         write_whole(folder / "history.csv", history.to_csv)
-        write_whole(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
+        for name, table in (("predictions", predictions), ("validation_predictions", watched)):
+            write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
         write_results(folder, results)
     except OSError as error:
         raise InputError(f"Can't save to {folder}: {error.strerror or error}") from error
