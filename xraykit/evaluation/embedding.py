@@ -6,6 +6,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits
 
 from ..data.facts import FACTS, picture_facts
 from ..data.images import ImageSet, check_images
@@ -76,7 +77,8 @@ def tsne(
             "build the model anew, and train it with a lower learning rate"
         )
     perplexity = usable(perplexity, images)
-    layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(tapped)
+    with threadpool_limits(1):  # where processors are busy, threads wait ten times as long
+        layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(tapped)
     table = pd.DataFrame(
         {
             "path": images.paths,
