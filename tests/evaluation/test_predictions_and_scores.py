@@ -97,6 +97,8 @@ def test_when_arguments_are_not_of_their_kind_then_one_line_says_what_was_expect
         (lambda: xk.plot_curves(said), "curves, xk.curves"),
         (lambda: xk.plot_calibration(xk.calibration(said)), "a dict, "),
         (lambda: xk.plot_calibration({"a": said}), "values from xk.calibration"),
+        (lambda: xk.plot_calibration(said), "a dict, "),
+        (lambda: xk.plot_calibration({}), "a calibration at least"),
     ):
         with pytest.raises(xk.InputError) as raised:
             call()

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from ..errors import check_kind
+from ..errors import InputError, check_kind
 from ..evaluation.calibration import Calibration
 from ..evaluation.curves import Curves
 from .style import COLOURS, class_styles
@@ -66,7 +66,9 @@ def plot_calibration(found: dict[str, Calibration]) -> Figure:
     Figure
         Shown by a notebook if it is a cell's last line.
     """
-    check_kind(found or None, dict, 'a dict, {"a name": xk.calibration(predictions)}')
+    check_kind(found, dict, 'a dict, {"a name": xk.calibration(predictions)}')
+    if not found:
+        raise InputError("Expected a calibration at least; found an empty dict")
     for each in found.values():
         check_kind(each, Calibration, "values from xk.calibration")
     figure, axes = plt.subplots(
