@@ -9,6 +9,7 @@ import pytest
 
 import xraykit as xk
 from xraykit.course.parameters import NOTEBOOKS
+from xraykit.recipes.choose import rank_recipes
 
 BOTH = sorted(NOTEBOOKS.glob("*.ipynb"))
 CHECKED = "nbval-check-output"
@@ -29,7 +30,7 @@ def test_every_parameter_has_a_type_and_a_comment(path):
     parameters = papermill.inspect_notebook(path).values()
     assert parameters
     for parameter in parameters:
-        assert parameter["inferred_type_name"] in ("str", "int", "bool", "dict")
+        assert parameter["inferred_type_name"] in ("str", "int", "bool", "list", "dict")
         assert parameter["help"]
 
 
@@ -50,8 +51,8 @@ def short(path, data):
     """Parameters for a run of seconds, without ImageNet weights."""
     task = path.stem.partition("_")[0]
     first = {"data": str(data), "recipe": f"{task}-smallcnn", "epochs": 2}
-    first |= {"overrides": {"image_size": 32}, "phantom_pictures": 40, "retrain_occluded": False}
-    second = {"second_recipe": "task2-smallcnn-narrow", "cross_validation_folds": 2}
+    first |= {"overrides": {"image_size": 32}, "phantom_pictures": 40}
+    second = {"compare_with": ["task2-smallcnn-narrow"], "cross_validation_folds": 2}
     return first | (second if task == "task2" else {})
 
 
@@ -136,14 +137,19 @@ def test_when_checked_by_nbval_then_outputs_are_the_promised_ones(path, tmp_path
 
 @on_both
 @pytest.mark.slow
-def test_when_run_on_real_pictures_and_weights_then_it_ends(
+def test_when_run_on_real_images_and_weights_then_the_default_runs_and_says_why(
     path, tmp_path, real_challenge, real_weights
 ):
     out = tmp_path / "out.ipynb"
-    few = {"epochs": 2, "phantom_pictures": 0, "retrain_occluded": False}
+    few = {"epochs": 2, "phantom_pictures": 0}
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
+    default = rank_recipes("binary" if path.stem.startswith("task1") else "multiclass").index[0]
+    assert f"Recipe {default} with epochs=2: the default" in shown(out)
     assert "Trained 2 epochs" in shown(out)
-    assert "MobileNetV2: pixels" in shown(out)
+    assert "retrained" not in shown(out)  # what takes minutes runs when it is asked for
+    if path.stem.startswith("task2"):
+        for name in ("2: task2-vgg16", "3: task2-resnet50-frozen"):
+            assert name in shown(out)
 
 
 @on_both
@@ -163,5 +169,5 @@ def test_when_there_are_neither_pictures_nor_weights_then_it_says_so_and_takes_t
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
     assert "PHANTOMS, pictures of nobody" in shown(out)
     assert "SmallCNN: pixels" in shown(out)
-    assert "the best that can run here. ImageNet weights for" in shown(out)
+    assert "it stands in for task" in shown(out) and "xraykit doctor" in shown(out)
     assert "Downloading" not in shown(out)

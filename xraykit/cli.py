@@ -249,35 +249,34 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
 
 
 @cli.command()
-@click.option("--recipes", "names", multiple=True, help="One of them; as often as you like.")
+@click.option("--recipes", "names", multiple=True, help="A recipe; as often as you like.")
 @click.option(
     "--overrides",
     default="{}",
-    help="Settings of theirs to change, as JSON: '{\"image_size\": 112}'.",
+    help="Settings of the recipes to change, as JSON: '{\"image_size\": 112}'.",
 )
 @click.option("--folds", default=5, show_default=True, help="Cross-validation; 0 leaves it out.")
-@click.option("--seed", default=42, show_default=True)
+@click.option("--seed", "seeds", multiple=True, type=int, help="As often as you like: 42, 1, 2.")
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
     default=Path("reports/reproduce.csv"),
     help="A file for the table; by default reports/reproduce.csv.",
 )
-def reproduce(names: tuple[str, ...], overrides: str, folds: int, seed: int, to: Path) -> None:
+def reproduce(
+    names: tuple[str, ...], overrides: str, folds: int, seeds: tuple[int, ...], to: Path
+) -> None:
     """Run recipes, by default all, and set what was published beside what is measured.
 
-    The table is written anew after each of them.
+    Interrupted or killed, the same command goes on: rows that the table has are kept.
     """
     from .course.parameters import names_and_values
-    from .recipes.reproduce import reproduce as run_all
-    from .recipes.reproduce import said, write_table
+    from .recipes.reproduce import SEEDS, summarize
+    from .recipes.reproduce import reproduce as measure
 
-    rows = []
-    for row in run_all(names, names_and_values(overrides), folds=folds, seed=seed):
-        rows.append(row)
-        write_table(rows, to)
-        click.echo(said(row))
-    click.echo(f"Table: {to}")
+    table = measure(to, names, names_and_values(overrides), folds=folds, seeds=seeds or SEEDS)
+    summary = summarize(table).astype(object).fillna("")
+    click.echo(f"\n{summary.to_string(index=False)}\n\nTable: {to}")
 
 
 @cli.command()

@@ -4,7 +4,10 @@ import jupyter_client.kernelspec
 import pytest
 from tiny import xraykit
 
+import xraykit as xk
 from xraykit.course import doctor
+from xraykit.models.weights import candidate_files
+from xraykit.recipes.choose import rank_recipes
 
 Memory = namedtuple("Memory", "total")
 
@@ -51,6 +54,24 @@ def test_when_the_real_challenge_is_there_then_it_is_whole(real_challenge, real_
     assert f"454 of 454 are the challenge's own, in {real_challenge}" in pictures
     for name in ("MobileNetV2", "MobileNetV2 0.35", "ResNet50 up to conv4_block6_out"):
         assert name in weights
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_when_the_defaults_weights_are_missing_then_it_names_the_stand_in_and_the_file(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    default = xk.recipes[rank_recipes("multiclass").index[0]]
+    *_, weights, _ = found()
+    assert weights.startswith("✓ ImageNet weights here: none; ")
+    assert f"the default, {default.name}, needs {default.backbone}" in weights
+    assert "Without a network task2-smallcnn stands in for it" in weights
+    (tmp_path / "models").mkdir()
+    file = next(iter(candidate_files(default.backbone, default.alpha)))
+    assert file in weights
+    (tmp_path / "models" / file).write_text("weights")
+    *_, weights, _ = found()
+    assert f"the default, {default.name}, can run" in weights
 
 
 @pytest.mark.usefixtures("no_environment")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,17 @@ def test_when_saved_then_every_field_of_the_document_is_there_but_those_of_a_run
         assert set(results[name]) == results_schema()["properties"][name]["properties"].keys()
     inner = results_schema()["properties"]["scores"]["additionalProperties"]["properties"]
     assert set(results["scores"]["test"]) == inner.keys()
+
+
+def test_when_a_recipe_stands_in_for_the_default_then_the_results_name_both(trained, tmp_path):
+    recipe = replace(xk.recipes["task1-smallcnn"], stands_in_for="task1-mobilenetv2")
+    xk.save_results(tmp_path, *trained, recipe)
+    results = read_results(tmp_path)
+    assert results["settings"]["recipe"] == "task1-smallcnn"
+    assert results["settings"]["stands_in_for"] == "task1-mobilenetv2"
+    assert "replaces  task1-mobilenetv2, whose ImageNet weights" in results["recipe"]
+    xk.save_results(tmp_path, *trained, xk.recipes["task1-smallcnn"])
+    assert "stands_in_for" not in read_results(tmp_path)["settings"]
 
 
 def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):

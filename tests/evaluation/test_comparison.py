@@ -3,7 +3,13 @@ import pandas as pd
 import pytest
 
 import xraykit as xk
-from xraykit.evaluation.comparison import holm, mcnemar, mcnemar_power, pictures_to_separate
+from xraykit.evaluation.comparison import (
+    compare_proportions,
+    holm,
+    mcnemar,
+    mcnemar_power,
+    pictures_to_separate,
+)
 
 
 def said(right):
@@ -89,3 +95,34 @@ def test_when_power_or_level_is_no_share_then_one_line_says_so(name, share):
 def test_when_the_truth_differs_then_one_line_says_so():
     with pytest.raises(xk.InputError, match="predictions of the same pictures"):
         mcnemar(said([True]), said([True]).assign(true="normal"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [  # Newcombe 1998, Statistics in Medicine 17, 873, table II, method 10
+        ((48, 80), (56, 70), (0.2, 0.0524, 0.3339)),
+        ((3, 10), (9, 10), (0.6, 0.1705, 0.8090)),
+        ((2, 7), (6, 7), (0.5714, 0.0582, 0.8062)),
+        ((0, 29), (5, 56), (0.0893, -0.0381, 0.1926)),
+        ((0, 20), (0, 10), (0.0, -0.1611, 0.2775)),
+        ((0, 10), (10, 10), (1.0, 0.6075, 1.0)),
+    ],
+)
+def test_when_two_proportions_are_compared_then_the_interval_is_newcombes(first, second, expected):
+    found = compare_proportions(xk.Proportion(*first), xk.Proportion(*second))
+    assert found == pytest.approx(expected, abs=5e-5)
+
+
+def test_when_the_two_change_places_then_the_interval_is_mirrored():
+    first, second = xk.Proportion(28, 36), xk.Proportion(23, 36)
+    difference, low, high = compare_proportions(first, second)
+    mirrored = compare_proportions(second, first)
+    assert mirrored == pytest.approx((-difference, -high, -low))
+    assert low < difference < 0 < high  # 28 and 23 of 36 do not differ significantly
+
+
+def test_when_what_is_compared_is_no_proportion_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match=r"a proportion, such as xk.Proportion\(28, 36\)"):
+        compare_proportions(0.7, xk.Proportion(23, 36))
+    with pytest.raises(xk.InputError, match="at least one image, found 0/0"):
+        compare_proportions(xk.Proportion(0, 0), xk.Proportion(23, 36))

@@ -15,6 +15,16 @@ def test_when_features_are_taken_then_they_are_the_named_layers(binary, small_cn
     np.testing.assert_allclose(by_hand, said, rtol=1e-4)
 
 
+def test_when_the_backbone_is_frozen_then_its_part_is_computed_once(binary, monkeypatch):
+    model = xk.build_classifier("MobileNet", binary.class_names, weights=None, image_size=32)
+    tap = keras.Model(model.input, model.get_layer("features").output)
+    by_hand = tap.predict(binary.train.pixels, verbose=0)
+    first = xk.features(model, binary.train)
+    np.testing.assert_allclose(first, by_hand, rtol=0.01, atol=0.01 * by_hand.max())
+    monkeypatch.setattr(keras.Model, "predict_on_batch", None)  # what fills the bank
+    np.testing.assert_array_equal(xk.features(model, binary.train), first)
+
+
 def test_when_mapped_then_rows_carry_path_and_class_and_repeat_with_the_seed(binary, small_cnn):
     first, again = (xk.tsne(small_cnn, binary.train, seed=1) for _ in range(2))
     assert first["path"].tolist() == list(binary.train.paths)

@@ -55,18 +55,27 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", address)
     monkeypatch.setattr(efficientnet, "BASE_WEIGHTS_PATH", address)
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(cache))
+    monkeypatch.setenv("KERAS_HOME", str(cache))
     monkeypatch.delenv("XRAYKIT_WEIGHTS_DIR", raising=False)
     yield folder
     httpd.shutdown()
     httpd.server_close()
 
 
-def test_when_keras_downloads_then_the_network_has_those_weights(server):
+def test_when_keras_downloads_then_it_says_so_once_and_the_network_has_those_weights(
+    server, capsys
+):
     donor = random_network(keras.applications.MobileNet, alpha=0.25, input_shape=(224, 224, 3))
     save_as_keras_does(donor, server / MOBILENET_FILE)
     base = build_mobilenet()
     for ours, theirs in zip(base.get_weights(), donor.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    size = (server / MOBILENET_FILE).stat().st_size / 1e6
+    said = capsys.readouterr().out
+    assert "weights of MobileNet are not on this machine" in said and "MB, once" in said
+    assert float(said.partition("(")[2].partition(" MB")[0]) == pytest.approx(size, abs=1)
+    build_mobilenet()  # from Keras' cache now
+    assert "not on this machine" not in capsys.readouterr().out
 
 
 def test_when_download_fails_then_one_line_names_the_ways_out(server):

@@ -1,19 +1,25 @@
 import pytest
-from keras.src.applications import mobilenet, mobilenet_v2, vgg16
+from keras.src.applications import mobilenet, mobilenet_v2, resnet, vgg16
 from keras.src.utils import file_utils
 
 import xraykit as xk
-from xraykit.recipes.choose import runnable
+from xraykit.recipes import choose
+from xraykit.recipes.choose import rank_recipes, runnable
+
+PREFIXES = {"binary": "task1", "multiclass": "task2"}
+both_tasks = pytest.mark.parametrize("task", PREFIXES)
 
 
 @pytest.fixture
 def no_weights(tmp_path, monkeypatch):
     """Nothing in Keras' cache, and an address where nobody answers."""
     monkeypatch.delenv("XRAYKIT_WEIGHTS_DIR", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
     nobody = "http://127.0.0.1:9/"
     monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", nobody)
     monkeypatch.setattr(mobilenet_v2, "BASE_WEIGHT_PATH", nobody)
+    monkeypatch.setattr(resnet, "BASE_WEIGHTS_PATH", nobody)
     monkeypatch.setattr(vgg16, "WEIGHTS_PATH_NO_TOP", nobody)
 
 
@@ -23,43 +29,103 @@ def weights_folder(tmp_path, monkeypatch, no_weights):
     return tmp_path
 
 
-def keep_weights(folder, backbone, name, **options):
-    network = xk.backbone(backbone, weights=None, **options)
-    network.save_weights(folder / f"{name}_notop.weights.h5")
+def keep_weights(folder, recipe, file, **options):
+    options = {"weights": None, "alpha": recipe.alpha, "image_size": 32} | options
+    xk.backbone(recipe.backbone, **options).save_weights(folder / file)
+
+
+def keep_default_weights(folder, task):
+    default = xk.recipes[rank_recipes(task).index[0]]
+    width = "" if default.alpha == 1 else f"_{default.alpha}_224".replace(".", "_")
+    keep_weights(folder, default, f"{default.backbone.lower()}{width}_notop.weights.h5")
+    return default
+
+
+@both_tasks
+def test_the_default_is_the_fastest_recipe_that_is_not_worse_than_the_best(task):
+    ranking, table = rank_recipes(task), xk.saved_experiment(f"{PREFIXES[task]}_recipes").table
+    assert table["right"].idxmax() == 0  # the others are compared with the best
+    tied = ranking[ranking["tied"]]
+    assert ranking["right"].max() in tied["right"].to_numpy()
+    assert tied["seconds"].idxmin() == ranking.index[0]
+    assert {name.partition("-")[0] for name in ranking.index} == {PREFIXES[task]}
+
+
+def test_when_a_recipe_is_worse_than_the_best_then_it_is_not_the_default_however_fast(
+    tmp_path, monkeypatch
+):
+    rows = ["setting,right,of,p,seconds", "task2-vgg16,90,100,,60", "task2-smallcnn,70,100,0.01,1"]
+    (tmp_path / "task2_recipes.csv").write_text("\n".join([*rows, "task2-mobilenet,85,100,0.3,9"]))
+    monkeypatch.setattr(choose, "SAVED", tmp_path)
+    assert list(rank_recipes("multiclass").index) == [
+        "task2-mobilenet",
+        "task2-vgg16",
+        "task2-smallcnn",
+    ]
+
+
+@both_tasks
+def test_when_the_defaults_weights_are_here_then_it_runs_and_its_counts_say_why(
+    task, weights_folder, capsys
+):
+    default = keep_default_weights(weights_folder, task)
+    chosen = xk.choose_recipe("auto", task, {"image_size": 32})
+    assert chosen.name == default.name and chosen.stands_in_for == ""
+    said = capsys.readouterr().out
+    right, of, *_ = rank_recipes(task).iloc[0]
+    assert "image_size=32: the default, the fastest of" in said and f"({right}/{of} = " in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_when_no_weights_can_be_had_then_auto_is_the_small_network_and_says_why(capsys):
+def test_when_no_weights_are_available_then_the_small_network_stands_in_and_it_says_so(capsys):
     chosen = xk.choose_recipe("auto", "multiclass", {"epochs": 3})
+    default = rank_recipes("multiclass").index[0]
     assert (chosen.name, chosen.epochs) == ("task2-smallcnn", 3)
-    said = capsys.readouterr().out
-    assert "Recipe task2-smallcnn with epochs=3: the best that can run here" in said
-    assert "task2-vgg16-finetuned, task2-mobilenetv2, task2-mobilenet are neither here" in said
-    assert said.count("\n") == 1
-    second = xk.choose_recipe("auto", "multiclass", apart_from=chosen)
+    assert chosen.stands_in_for == default and f"replaces  {default}" in repr(chosen)
+    *asked, said = capsys.readouterr().out.splitlines()
+    assert f"with epochs=3: it stands in for {default}, whose ImageNet weights are not" in said
+    assert "xraykit doctor" in said
+    assert all("asking Keras' download address" in line and " MB, once" in line for line in asked)
+    assert len(asked) == len({line.split()[5] for line in asked})  # each network once
+    (second,) = xk.choose_comparison(chosen, overrides={"epochs": 3})
     assert second.name == "task2-smallcnn-narrow"
-    assert "Recipe task2-smallcnn-narrow: the next best that can run" in capsys.readouterr().out
+    assert "task2-vgg16: not run: no weights" in capsys.readouterr().out
 
 
-def test_when_mobilenets_weights_are_here_then_auto_is_mobilenet(weights_folder, capsys):
-    keep_weights(weights_folder, "MobileNetV2", "mobilenetv2", image_size=32)
-    assert xk.choose_recipe("auto", "binary").name == "task1-mobilenetv2"
-    assert "weights for task1-vgg16-finetuned are neither here" in capsys.readouterr().out
-
-
-def test_when_vgg16s_weights_are_here_then_auto_is_report_as_best(weights_folder, capsys):
-    keep_weights(weights_folder, "VGG16", "vgg16", image_size=32)
+def test_when_the_reports_pair_can_run_then_it_is_what_a_recipe_is_compared_with(
+    weights_folder, capsys
+):
     small = {"image_size": 32}
-    assert xk.choose_recipe("auto", "binary", small).name == "task1-vgg16-finetuned"
-    assert capsys.readouterr().out.endswith("image_size=32: the best there is\n")
+    vgg16, resnet50 = (xk.recipes[f"task2-{name}"] for name in ("vgg16", "resnet50-frozen"))
+    keep_weights(weights_folder, vgg16, "vgg16_notop.weights.h5")
+    end = {"cut_at": "conv4_block6_out"}
+    keep_weights(weights_folder, resnet50, "resnet50_to_conv4_notop.weights.h5", **end)
+    plan = xk.recipes["task2-smallcnn"].override(**small)
+    others = xk.choose_comparison(plan, overrides=small)
+    assert [each.name for each in others] == ["task2-vgg16", "task2-resnet50-frozen"]
+    assert "task2-resnet50-frozen (cut_at=conv4_block6_out)" in capsys.readouterr().out
+    assert others[1].cut_at == "conv4_block6_out"
+    (other,) = xk.choose_comparison(vgg16.override(**small), overrides=small)
+    assert other.name == "task2-resnet50-frozen"  # not with itself
+
+
+def test_when_recipes_to_compare_with_are_named_then_they_are_taken():
+    plan = xk.recipes["task2-smallcnn"]
+    (other,) = xk.choose_comparison(plan, ["task2-smallcnn-narrow"], {"epochs": 2})
+    assert (other.name, other.epochs) == ("task2-smallcnn-narrow", 2)
+    with pytest.raises(xk.InputError, match="task1-smallcnn is not for this task"):
+        xk.choose_comparison(plan, ["task1-smallcnn"])
+    with pytest.raises(xk.InputError, match="names='task2-vgg16': expected a list"):
+        xk.choose_comparison(plan, "task2-vgg16")
 
 
 @pytest.mark.slow
 def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said(weights_folder):
     recipe = xk.recipes["task2-resnet50"].override(image_size=32)
     assert runnable(recipe) == (None, "not run: no weights")
-    cut = {"cut_at": "conv4_block6_out", "image_size": 32}
-    keep_weights(weights_folder, "ResNet50", "resnet50_to_conv4", **cut)
+    end = {"cut_at": "conv4_block6_out"}
+    keep_weights(weights_folder, recipe, "resnet50_to_conv4_notop.weights.h5", **end)
     part, note = runnable(recipe)
     assert part.cut_at == "conv4_block6_out" and note == "cut_at=conv4_block6_out"
 

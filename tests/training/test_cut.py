@@ -27,6 +27,7 @@ def frozen(**options):
     [
         (lambda: frozen(), "pool"),
         (lambda: frozen(head=[layers.Flatten(), layers.Dropout(0.5)]), "flatten"),
+        (lambda: frozen(head=[layers.Flatten(), layers.BatchNormalization()]), "flatten"),
         (lambda: build("VGG16", trainable_from="block5_conv3"), "block5_conv2"),
         (lambda: build("ResNet50V2", cut_at="conv3_block4_out"), "pool"),
         (

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from ..data.challenge import DATA, MANIFEST, compare, find_challenge
 from ..data.external import CALLED, FOLDER
 from ..errors import InputError
+from ..recipes.recipe import Recipe
 
 LEAST_MEMORY, LEAST_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)
@@ -124,11 +125,12 @@ def _pictures() -> Finding:
 
 def _weights() -> Finding:
     from ..models.backbones import PREPROCESSING, WITH_ALPHA
-    from ..models.weights import candidate_files
+    from ..models.weights import candidate_files, keras_cache
+    from ..recipes.choose import rank_recipes
+    from ..recipes.published import RECIPES
 
     named = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    cache = Path(os.environ.get("KERAS_HOME", "~/.keras"), "models").expanduser()
-    folders = ([Path(named).expanduser()] if named else []) + [cache]
+    folders = ([Path(named).expanduser()] if named else []) + [keras_cache()]
     if named and not folders[0].is_dir():
         return Finding(False, f"XRAYKIT_WEIGHTS_DIR={named} is not a folder: name one, or unset it")
     found = []
@@ -140,8 +142,26 @@ def _weights() -> Finding:
                     width = "" if alpha == 1 else f" {alpha}"
                     found.append(f"{name}{width}{f' up to {end}' if end else ''}")
                     break
-    here = f"ImageNet weights here: {', '.join(sorted(found)) or 'none'}"
-    return Finding(True, f"{here}; Keras downloads others, and SmallCNN needs none")
+    said = [f"ImageNet weights here: {', '.join(sorted(found)) or 'none'}"]
+    for task in ("binary", "multiclass"):
+        ranking = {name: _network(RECIPES[name]) for name in rank_recipes(task).index}
+        default, *_ = ranking
+        if ranking[default] in found:
+            said.append(f"the default, {default}, can run")
+            continue
+        usable = {*found, "SmallCNN"}
+        stand_in = next(name for name, network in ranking.items() if network in usable)
+        file = next(iter(candidate_files(RECIPES[default].backbone, RECIPES[default].alpha)))
+        said.append(
+            f"the default, {default}, needs {ranking[default]}, which Keras downloads at first "
+            f"use. Without a network {stand_in} stands in for it, unless XRAYKIT_WEIGHTS_DIR names "
+            f"a folder with {file}"
+        )
+    return Finding(True, "; ".join(said))
+
+
+def _network(recipe: Recipe) -> str:
+    return f"{recipe.backbone}{'' if recipe.alpha == 1 else f' {recipe.alpha}'}"
 
 
 def _elsewhere() -> Finding:

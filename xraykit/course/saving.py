@@ -77,6 +77,8 @@ def save_results(
     folder = Path(folder).expanduser()
     if recipe:
         named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
+        if recipe.stands_in_for:
+            named["stands_in_for"] = recipe.stands_in_for
         settings = named | settings
     parts = {split: getattr(task, split) for split in SPLITS}
     watched = predict(model, task.validation)

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import binom, binomtest
 
 from ..errors import InputError, check_kind
+from .intervals import Proportion
 
 MOST_PICTURES = 10_000_000
 
@@ -64,6 +65,46 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]
     differing = only_first + only_second
     p = float(binomtest(only_first, differing).pvalue) if differing else 1.0
     return only_first, only_second, p
+
+
+def compare_proportions(first: Proportion, second: Proportion) -> tuple[float, float, float]:
+    """Return how much larger the second proportion is, with Newcombe's 95 % interval.
+
+    For two proportions that are both uncertain, such as a published and a measured accuracy. They
+    differ significantly if the interval excludes 0. It is Newcombe's hybrid score interval, made
+    from both Wilson intervals (Newcombe 1998, Statistics in Medicine 17, 873, method 10). It takes
+    the two as independent: for two networks and the same images `mcnemar` sees more.
+
+    Parameters
+    ----------
+    first, second : Proportion
+        Each of at least one image.
+
+    Returns
+    -------
+    difference, low, high : float
+        Second minus first, from -1 to 1.
+
+    Raises
+    ------
+    InputError
+        If one is not a proportion, or is of no image.
+
+    Examples
+    --------
+    >>> difference, low, high = compare_proportions(Proportion(48, 80), Proportion(56, 70))
+    >>> f"{difference:.4f} [{low:.4f}, {high:.4f}]"  # Newcombe's example (a)
+    '0.2000 [0.0524, 0.3339]'
+    """
+    for given in (first, second):
+        check_kind(given, Proportion, "a proportion, such as xk.Proportion(28, 36)")
+        if not given.of:
+            raise InputError("Expected proportions of at least one image, found 0/0")
+    low = [given.share - given.interval[0] for given in (first, second)]
+    high = [given.interval[1] - given.share for given in (first, second)]
+    difference = second.share - first.share
+    below, above = np.hypot(low[1], high[0]), np.hypot(high[1], low[0])
+    return difference, float(difference - below), float(difference + above)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Asking a network: what it says of each picture."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -36,8 +38,10 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     return tabulate(images, np.hstack([1 - output, output]) if output.shape[1] == 1 else output)
 
 
-def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
+def outputs(model: keras.Model, images: ImageSet, take: Callable | None = None) -> np.ndarray:
     """Return what a model gives for each picture, in the order of `images`.
+
+    `take` gives the model's input for rows of the images; by default that is their pixels.
 
     Raises
     ------
@@ -45,7 +49,8 @@ def outputs(model: keras.Model, images: ImageSet) -> np.ndarray:
         If any of it is no number, as after a training that went wrong.
     """
     views = Views(images)
-    output = model.predict(Batches(views, views.pixels, batch_size=32).dataset(), verbose=0)
+    batches = Batches(views, take or views.pixels, batch_size=32)
+    output = model.predict(batches.dataset(), verbose=0)
     if not np.isfinite(output).all():
         raise InputError(
             "The network gives no numbers (NaN): build it anew, and train it with a lower learning "

@@ -78,7 +78,7 @@ def score(predictions: pd.DataFrame) -> Scores:
     return Scores(
         right=int((true == predicted).sum()),
         of=len(predictions),
-        loss=float(-np.log(np.clip(of_truth, SMALLEST, 1)).mean()),
+        loss=float(0 - np.log(np.clip(of_truth, SMALLEST, 1)).mean()),  # 0, never -0
         confusion=pd.DataFrame(counts, index=names, columns=names),
     )
 

@@ -33,6 +33,11 @@ class NoWeightsError(InputError):
     """ImageNet weights can't be had here; the text names the ways out."""
 
 
+def keras_cache() -> Path:
+    """Return the folder in which Keras keeps the weights that it has downloaded."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras"), "models").expanduser()
+
+
 def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
     """Return the file names looked for in a weights folder, each with the layer it ends at.
 
@@ -79,6 +84,13 @@ def load_imagenet(
                 _load(network if end is None else up_to(network, end), path)
                 return
             too_short = f" ({file} is there, and serves with cut_at={end!r})"
+    if not (keras_cache() / next(iter(files))).is_file():
+        size = 4 * network.count_params() / 1e6  # float32
+        print(
+            f"The ImageNet weights of {name} are not on this machine: asking Keras' download "
+            f"address for them ({size:.0f} MB, once).",
+            flush=True,
+        )
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(SILENCE)  # Keras would wait for ever

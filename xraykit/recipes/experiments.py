@@ -23,12 +23,11 @@ from ..models.classifier import trainable_parameters
 from ..plots.comparison import plot_comparison
 from ..plots.maps import plot_layouts
 from ..quiet import keras
-from .choose import runnable
+from .choose import SAVED, runnable
 from .published import recipe_named
 from .questions import EXPERIMENTS
 from .recipe import Recipe
 
-SAVED = Path(__file__).with_name("saved")
 WHOLE = ("right", "of", "only_first", "only_this")  # columns of whole numbers
 
 

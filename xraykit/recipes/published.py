@@ -8,8 +8,9 @@ REPORT_A = "report A, class challenge of 2020"
 REPORT_B = "report B, class challenge of 2020"
 KIT = "xraykit, for laptops"
 
-# Bugs 3 and 4 of the handout, whose generator both reports began with.
-REPAIRED = {"preprocessing": "rescale", "augmentation": "handout"}
+# Bugs 3 and 4 of the handout, whose generator both reports began with. It made new views in every
+# epoch; 16 kept views come close to that, 8 do not (docs/published-scores.md).
+REPAIRED = {"preprocessing": "rescale", "augmentation": "handout", "views": 16}
 SAME_A = (
     "its augmentation and normalization are named, not given: taken as the handout's, 1/255 and "
     "turns, shifts and flips"
@@ -187,11 +188,21 @@ RECIPES = {
             )
             for task, kind, epochs in (("task1", "binary", 10), ("task2", "multiclass", 12))
             for name, backbone, alpha in (
+                ("vgg16", "VGG16", 1.0),
                 ("mobilenetv2", "MobileNetV2", 1.0),
                 ("mobilenet", "MobileNet", 0.75),
                 ("smallcnn", "SmallCNN", 1.0),
                 ("smallcnn-narrow", "SmallCNN", 0.75),
             )
+        ),
+        Recipe(
+            name="task2-resnet50-frozen",
+            source=KIT,
+            task="multiclass",
+            backbone="ResNet50",
+            head=POOLED,
+            learning_rate=1e-3,
+            epochs=12,
         ),
     )
 }

@@ -10,8 +10,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ..data.external import load_external
 from ..data.images import ImageSet
 from ..errors import InputError
+from .published import recipe_named
 from .recipe import Recipe
 
+OWN = ("vgg16", "mobilenetv2", "mobilenet", "smallcnn", "smallcnn-narrow")
 BACKBONES = ("MobileNetV2", "MobileNet", "EfficientNetB0", "ResNet50", "ResNet50V2")
 BACKBONES += ("DenseNet121", "InceptionV3", "VGG16", "VGG19")
 # Report B's test accuracies of task2-vgg16-wide, in percent, for batches of 5 to 15.
@@ -63,6 +65,28 @@ class Experiment:
     settings: Callable[[Recipe], dict[str, Setting]]
     recipe: str = "task2-mobilenetv2"
     tested: bool = False
+
+
+def _recipes(recipe: Recipe) -> dict[str, Setting]:
+    """Return this kit's own recipes for a task, from which the default is chosen."""
+    prefix = recipe.name.partition("-")[0]
+    names = [f"{prefix}-{network}" for network in OWN]
+    return {name: Setting(recipe_named(name)) for name in names}
+
+
+def _repairs(recipe: Recipe) -> dict[str, Setting]:
+    original = recipe.as_published()
+    scalings = {"its own scaling": "own", "1/255": "rescale"}
+    augmentations = {"no augmentation": "none", "the handout's": original.augmentation}
+    return {
+        f"{scaling}, {augmentation}": Setting(
+            original.override(
+                preprocessing=scalings[scaling], augmentation=augmentations[augmentation]
+            )
+        )
+        for augmentation in augmentations
+        for scaling in scalings
+    }
 
 
 def _backbones(recipe: Recipe) -> dict[str, Setting]:
@@ -223,6 +247,21 @@ def _part(eighths: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
 
 
 EXPERIMENTS = {
+    "task1_recipes": Experiment(
+        "Which recipe is the default of Task 1?", "FINDING", _recipes, recipe="task1-mobilenet"
+    ),
+    "task2_recipes": Experiment(
+        "Which recipe is the default of Task 2?", "FINDING", _recipes, recipe="task2-mobilenet"
+    ),
+    "repairs": Experiment(
+        "What do the repairs do, VGG16 frozen?", "FINDING", _repairs, recipe="handout-task2"
+    ),
+    "repairs_finetuned": Experiment(
+        "What do the repairs do, VGG16 fine-tuned?",
+        "FINDING",
+        _repairs,
+        recipe="task2-vgg16-finetuned",
+    ),
     "backbones": Experiment(
         "Which backbone?",
         "None of four is better: 206, 210, 204 and 200 of 269 pictures right, none apart from "

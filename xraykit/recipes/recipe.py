@@ -83,6 +83,8 @@ class Recipe:
         What the source did otherwise, because of a bug of the handout: `as_published` does so too.
     changed : dict
         What `override` has changed.
+    stands_in_for : str
+        The default recipe that this one replaces, where ImageNet weights are missing; or "".
 
     Raises
     ------
@@ -116,6 +118,7 @@ class Recipe:
     assumptions: tuple = ()
     repaired: Mapping = field(default_factory=dict)
     changed: Mapping = field(default_factory=dict)
+    stands_in_for: str = ""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(Recipe)
@@ -259,11 +262,14 @@ class Recipe:
             lines.append(f"repaired  its source had {_written(self.repaired)}")
         if self.changed:
             lines.append(f"changed   {_written(self.changed)}")
+        if self.stands_in_for:
+            lines.append(f"replaces  {self.stands_in_for}, whose ImageNet weights are not here")
         return "\n".join(lines)
 
 
 def _settings() -> list[str]:
     facts = ("name", "source", "task", "published", "assumptions", "repaired", "changed")
+    facts += ("stands_in_for",)
     return [each.name for each in fields(Recipe) if each.name not in facts]
 
 

@@ -30,7 +30,7 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         raise CutError("none of its layers trains")
     first = next(number for number, change in enumerate(changing) if change)
     frozen_later = _layers(operations[first : changing.index("trains")])
-    if any(layer.weights for layer in frozen_later):
+    if any(layer.weights and not layer.trainable_weights for layer in frozen_later):
         raise CutError(f"{changing[first]} {operations[first].name!r} is inside its frozen part")
     passed = [output for _, output in seams(model, operations[:first])]
     prefix = keras.Model(model.inputs[0], passed[-1]) if passed else None
