@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import xraykit as xk
+from xraykit.models.weights import candidate_files
 
 # Workers share the cores: scikit-learn's threads, and the notebooks', would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -92,6 +93,12 @@ def real_challenge():
 @pytest.fixture(scope="session")
 def real_weights():
     return _folder("XRAYKIT_WEIGHTS_DIR")
+
+
+@pytest.fixture(scope="session")
+def real_vgg16(real_weights):
+    if not any((real_weights / file).is_file() for file in candidate_files("VGG16", 1.0)):
+        pytest.skip("XRAYKIT_WEIGHTS_DIR holds no weights of VGG16, which can't be shipped")
 
 
 @pytest.fixture

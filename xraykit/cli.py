@@ -235,9 +235,10 @@ def recipes_(name: str | None) -> None:
 def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     """Run one of the reports' experiments.
 
-    NAME is backbones, optimizers, batch_sizes, depth, dropout, early_stopping, schedules,
-    preprocessing, batch_norm, more_pictures, learning_curve or augmentation. Leaves a table and a
-    figure, NAME.csv and NAME.png.
+    NAME is task1_recipes, task2_recipes, repairs, repairs_finetuned, backbones, optimizers,
+    batch_sizes, depth, dropout, early_stopping, schedules, preprocessing, batch_norm,
+    more_pictures, learning_curve or augmentation. Leaves a table and a figure, NAME.csv and
+    NAME.png.
     """
     from .recipes.experiments import run_experiment
 

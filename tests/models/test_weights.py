@@ -180,6 +180,16 @@ def test_when_real_weights_are_there_then_each_network_takes_them(
     assert not recwarn.list
 
 
+@pytest.mark.usefixtures("real_vgg16")
+def test_when_vgg16_has_its_real_weights_then_they_are_the_published_ones():
+    """Values that others have published of Keras' file."""
+    base = xk.backbone("VGG16", image_size=64)
+    kernel, bias = base.get_layer("block1_conv1").get_weights()
+    assert kernel[0, 0, 0, 0] == pytest.approx(0.42947057) and bias[25] == pytest.approx(0.7446502)
+    kernel, _ = base.get_layer("block5_conv3").get_weights()
+    assert kernel[0, 2, 0, 400] == pytest.approx(-0.008714244)
+
+
 def test_when_real_weights_are_loaded_then_features_are_plain_keras_ones(real_weights):
     plain = keras.applications.MobileNetV2(
         include_top=False, alpha=0.35, weights=None, input_shape=(96, 96, 3)

@@ -38,10 +38,26 @@ def test_every_experiment_was_run_on_real_pictures_and_its_finding_quotes_the_ta
     settings = experiments.EXPERIMENTS[name].settings
     recipe = xk.recipes[experiments.EXPERIMENTS[name].recipe]
     assert list(table["setting"]) == list(settings(recipe))
-    assert set(table["of"].dropna()) == {269}
+    total = 129 if recipe.task == "binary" else 269
+    assert set(table["of"].dropna()) == {total}
     finding = experiments.EXPERIMENTS[name].finding
-    quoted = [int(number) for number in re.findall(r"(\d+) of 269", finding)]
+    quoted = [int(number) for number in re.findall(rf"(\d+) of {total}", finding)]
     assert quoted and set(quoted) <= set(table["right"].dropna().astype(int))
+
+
+def test_the_repairs_are_asked_one_by_one_of_the_recipe_as_published():
+    settings = questions.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
+    found = [
+        (each.recipe.preprocessing, each.recipe.augmentation, each.recipe.views)
+        for each in settings.values()
+    ]
+    assert found == [
+        ("own", "none", 16),
+        ("rescale", "none", 16),
+        ("own", "handout", 16),
+        ("rescale", "handout", 16),
+    ]
+    assert "1/255, the handout's" in settings
 
 
 @pytest.mark.slow

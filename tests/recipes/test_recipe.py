@@ -27,6 +27,9 @@ PARAMETERS = {  # in all, and those that are trained
     "task2-mobilenet": (2_030_868, 197_892),
     "task2-smallcnn": (133_180, 132_684),
     "task2-smallcnn-narrow": (81_846, 81_474),
+    "task1-vgg16": (14_848_321, 2_492_417),
+    "task2-vgg16": (14_849_092, 2_493_188),
+    "task2-resnet50-frozen": (24_113_284, 525_572),
 }
 TRAINED = {  # learning rate at first, epochs, dropout
     "handout-task1": (5e-4, 40, []),
@@ -107,6 +110,7 @@ def test_when_run_as_published_then_it_has_the_bugs_of_the_handout():
     as_then = xk.recipes["task2-resnet50"].as_published().override(weights=None)
     network = as_then.build(CLASSES["multiclass"])
     assert network.get_layer("preprocessing").scale == pytest.approx(1 / 255)
+    assert (as_then.augmentation, as_then.views) == ("handout", 16)
     assert "repaired" not in repr(as_then)
 
 
@@ -251,3 +255,19 @@ def test_when_a_recipe_is_unknown_then_the_nearest_is_named():
 def test_recipes_are_to_be_had_however_the_package_was_imported():
     importlib.import_module("xraykit.recipes.choose")  # Python puts the package in xk's place
     assert xk.recipes["task1-smallcnn"].backbone == "SmallCNN"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_vgg16")
+def test_when_vgg16_learns_the_real_task_1_then_it_scores_reloads_and_is_explained(
+    real_challenge, tmp_path
+):
+    task = xk.load_task("binary", real_challenge)
+    model, _ = xk.recipes["task1-vgg16"].train(task)
+    predictions = xk.predict(model, task.test)
+    assert xk.score(predictions).right >= 17
+    model.save(tmp_path / "model.keras")
+    loaded = xk.predict(xk.keras.models.load_model(tmp_path / "model.keras"), task.test)
+    assert loaded.equals(predictions)
+    shares = xk.weight_in_thorax(xk.gradcam(model, task.test), predictions)
+    assert shares.loc["all", "pictures"] >= 17 and shares.loc["all", "thorax"] > 0.4

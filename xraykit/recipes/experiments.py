@@ -112,8 +112,9 @@ def run_experiment(
     Parameters
     ----------
     name : str
-        backbones, optimizers, batch_sizes, depth, dropout, early_stopping, schedules,
-        preprocessing, batch_norm, more_pictures, learning_curve or augmentation.
+        task1_recipes, task2_recipes, repairs, repairs_finetuned, backbones, optimizers,
+        batch_sizes, depth, dropout, early_stopping, schedules, preprocessing, batch_norm,
+        more_pictures, learning_curve or augmentation.
     recipe : str or Recipe
         Whose settings are varied; "" takes the experiment's own.
     data : str or Path

@@ -77,7 +77,8 @@ def train(
         Each epoch shows each training picture under one of its views, drawn from (seed, epoch).
     views : int
         How many views a picture has, where there is an augmentation; 0 leaves the pictures as
-        they are.
+        they are. Eight do not differ from new ones under `Augmentation()`; stronger augmentation
+        needs more (docs/published-scores.md).
     exact : bool
         Train the whole network, without the feature bank, on new views in each epoch: several
         times slower.
