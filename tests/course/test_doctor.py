@@ -65,7 +65,7 @@ def test_when_the_defaults_weights_are_missing_then_it_names_the_stand_in_and_th
     *_, weights, _ = found()
     assert weights.startswith("✓ ImageNet weights here: none; ")
     assert f"the default, {default.name}, needs {default.backbone}" in weights
-    assert "Without a network task2-smallcnn stands in for it" in weights
+    assert "Without a network task2-smallcnn" in weights and "stands in for it" in weights
     (tmp_path / "models").mkdir()
     file = next(iter(candidate_files(default.backbone, default.alpha)))
     assert file in weights

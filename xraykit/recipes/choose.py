@@ -185,8 +185,9 @@ def _first_with_weights(task: str, overrides: dict) -> tuple[Recipe, str]:
     if name == default:
         tied = int(ranking["tied"].sum())
         return recipe, (
-            f"the default, the fastest of {tied} recipes that are as good as the best in "
-            f"cross-validation ({counts[name]} correct; the best, {best}: {counts[best]})"
+            f"the default, the fastest of the {tied} recipes that McNemar's test does not separate "
+            f"from the best in cross-validation ({counts[name]} correct; the best, {best}: "
+            f"{counts[best]})"
         )
     recipe = replace(recipe, stands_in_for=default)
     backbone = published.RECIPES[default].backbone

@@ -249,8 +249,9 @@ def _expected(left: Sequence[Measurement]) -> str:
     times = [known.get(_identity(each.key)[:5]) for each in left]
     minutes = sum(time for time in times if time is not None) / 60
     unknown = times.count(None)
-    tail = f" and {unknown} of unknown time" if unknown else ""
-    return f"{len(left)} left, about {minutes:.0f} minutes on two cores{tail}."
+    parts = [f"about {minutes:.0f} minutes on two cores"] if unknown < len(left) else []
+    parts += [f"{unknown} of unknown time"] if unknown else []
+    return f"{len(left)} left, {' and '.join(parts)}."
 
 
 def _describe(row: Mapping[str, object]) -> str:
