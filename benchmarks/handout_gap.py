@@ -26,7 +26,11 @@ import pandas as pd
 import xraykit as xk
 from xraykit import keras
 from xraykit.quiet import tf
+from xraykit.training.batches import Views
+from xraykit.training.cut import cut
+from xraykit.training.feature_bank import FeatureBank
 from xraykit.training.optimizers import build_optimizer
+from xraykit.training.precision import computing_in
 
 from .handout import generator
 
@@ -39,12 +43,18 @@ LAST = 10  # the score changes by images from epoch to epoch: the mean of so man
 # The handout's own pipeline, and the same with this kit's resizing: how many epochs are computed.
 PIPELINES = {"handout": 40, "resized": 16}
 # The pipeline, the split, how many views each image has (0: new ones in each epoch), the epochs.
+# "warped" has this kit's resizing and augmentation, "recipe" is this kit's own training as well.
 CONDITIONS = [
     *(("handout", "by file order", n_views, 40) for n_views in (0, 32, 16, 8, 4, 2, 1)),
-    *(("handout", "by file order", n_views, 100) for n_views in (8, 1)),
-    *(("resized", "by file order", n_views, epochs) for n_views, epochs in ((16, 40), (8, 100))),
-    *(("kit", "by file order", n_views, 100) for n_views in (8, 16)),
-    *(("kit", "by patient", n_views, 100) for n_views in (8, 16)),
+    ("resized", "by file order", 16, 40),
+    ("warped", "by file order", 16, 40),
+    ("warped", "by patient", 16, 40),
+    ("recipe", "by file order", 16, 100),
+    ("recipe", "by patient", 16, 100),
+    ("handout", "by file order", 8, 100),
+    ("warped", "by file order", 8, 100),
+    ("warped", "by patient", 8, 100),
+    ("recipe", "by patient", 8, 100),
 ]
 
 
@@ -75,10 +85,13 @@ def heads(folder: str) -> list[dict[str, object]]:
         for seed in SEEDS:
             if (pipeline, split, n_views, seed, epochs) in done:
                 continue
-            train = _train_kit if pipeline == "kit" else _train_head
             start = time.perf_counter()
-            task = _task(split, seed if pipeline == "kit" else 42)
-            result = train(Path(folder, pipeline), task, n_views, epochs, seed)
+            if pipeline == "recipe":
+                result = _train_recipe(_task(split, seed), n_views, epochs, seed)
+            else:
+                task = _task(split)
+                views, test = _features(Path(folder, pipeline), task, n_views or epochs)
+                result = _train_head(views, test, task, n_views, epochs, seed)
             facts = {"pipeline": pipeline, "split": split, "views": n_views, "seed": seed}
             seconds = round(time.perf_counter() - start)
             rows.append(facts | {"epochs": epochs} | result | {"seconds": seconds})
@@ -94,19 +107,15 @@ def heads(folder: str) -> list[dict[str, object]]:
 def draw(folder: str) -> str:
     """Draw test images correct and test loss by the number of views, as docs/views.png."""
     table = pd.read_csv(Path(folder) / "heads.csv")
-    styles = {
-        ("handout", "by file order"): ("o-", "the handout's pipeline, 40 epochs"),
-        ("kit", "by patient"): ("s--", "this kit's, 100 epochs"),
-    }
+    table = table[(table["pipeline"] == "handout") & (table["epochs"] == 40)]
     ticks = [1, 2, 4, 8, 16, 32, 64]
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    for (pipeline, split), (style, label) in styles.items():
-        part = table[(table["pipeline"] == pipeline) & (table["split"] == split)]
-        place = part["views"].replace(0, ticks[-1])  # new views in each epoch, at the right end
-        for axis, column in zip(axes, ("correct", "loss"), strict=True):
-            means = part[column].groupby(place).mean()
-            (line,) = axis.plot(means.index, means, style, label=label)
-            axis.plot(place, part[column], style[0], color=line.get_color(), alpha=0.35, ms=4)
+    place = table["views"].replace(0, ticks[-1])  # new views in each epoch, at the right end
+    for axis, column in zip(axes, ("correct", "loss"), strict=True):
+        for seed, marker in zip(SEEDS, "o^s", strict=True):
+            own = table["seed"] == seed
+            axis.plot(place[own], table[column][own], marker, alpha=0.7, label=f"seed {seed}")
+        axis.plot(table[column].groupby(place).mean(), color="grey", label="mean")
     for axis, published in zip(axes, (25, 0.757), strict=True):
         axis.axhline(published, color="black", linestyle=":", label="published by the handout")
         axis.set_xscale("log", base=2)
@@ -165,11 +174,25 @@ def _views(pixels: np.ndarray, epoch: int) -> np.ndarray:
     return np.stack(views)
 
 
+def _features(folder: Path, task: xk.Task, n_views: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return features of the training images, shape (views, images, features), and of the test."""
+    if folder.name != "warped":
+        views = [np.load(folder / f"{number:03}.npy") for number in range(n_views)]
+        return np.stack(views), np.load(folder / "test.npy")
+    recipe = xk.recipes["handout-task2"].as_published()
+    model = recipe.build(task.class_names)
+    with computing_in("mixed_bfloat16", model):
+        bank = FeatureBank(cut(model)[0], "mixed_bfloat16", "float16")
+        train = bank.features(Views(task.train, xk.Augmentation.handout(), n_views, 42))
+        test = bank.features(Views(task.test))
+    rows, zeros = np.arange(len(task.train)), np.zeros(len(task.test), int)
+    views = [train(rows, np.full(len(rows), number)) for number in range(n_views)]
+    return np.stack(views), test(np.arange(len(task.test)), zeros)
+
+
 def _train_head(
-    folder: Path, task: xk.Task, n_views: int, epochs: int, seed: int
+    views: np.ndarray, test: np.ndarray, task: xk.Task, n_views: int, epochs: int, seed: int
 ) -> dict[str, object]:
-    numbers = range(n_views or epochs)
-    views = np.stack([np.load(folder / f"{number:03}.npy") for number in numbers])
     labels, draw = task.train.labels, np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
     head = keras.Sequential(
@@ -182,7 +205,7 @@ def _train_head(
     loss = "sparse_categorical_crossentropy"
     head.compile(build_optimizer("adam", 1e-4), loss, metrics=["accuracy"])
     head.optimizer.build(head.trainable_variables)
-    test, results = np.load(folder / "test.npy").astype(np.float32), []
+    test, results = test.astype(np.float32), []
     for epoch in range(epochs):
         rows = draw.permutation(len(labels))
         shown = draw.integers(n_views, size=len(rows)) if n_views else np.full(len(rows), epoch)
@@ -197,9 +220,7 @@ def _train_head(
     return {"correct": correct, "total": len(test), "loss": round(float(loss), 3)}
 
 
-def _train_kit(
-    _folder: Path, task: xk.Task, n_views: int, epochs: int, seed: int
-) -> dict[str, object]:
+def _train_recipe(task: xk.Task, n_views: int, epochs: int, seed: int) -> dict[str, object]:
     recipe = xk.recipes["handout-task2"].as_published()
     recipe = recipe.override(views=n_views, epochs=epochs, precision="mixed_bfloat16")
     with redirect_stdout(io.StringIO()):  # a line per epoch

@@ -64,6 +64,11 @@ def test_when_a_class_is_absent_then_its_sensitivity_is_not_made_up():
     assert scores.by_class.loc["covid", "sensitivity"] == xk.Proportion(0, 0)
 
 
+def test_when_every_probability_is_one_then_the_loss_is_zero_without_a_sign():
+    scores = xk.score(table(["covid", "normal"], ["covid", "normal"], sure=1.0))
+    assert "loss     0.000" in str(scores) and not np.signbit(scores.loss)
+
+
 def test_when_probability_is_zero_then_loss_stays_finite():
     assert np.isfinite(xk.score(table(["covid"], ["normal"], sure=1.0)).loss)
 

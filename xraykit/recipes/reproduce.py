@@ -246,9 +246,8 @@ def _expected(left: Sequence[Measurement]) -> str:
     if not left:
         return "Nothing is left to do."
     known = {_identity(row)[:5]: row["seconds"] for row in saved_reproduction().to_dict("records")}
-    times = [known.get(_identity(each.key)[:5]) for each in left]
-    minutes = sum(time for time in times if time is not None) / 60
-    unknown = times.count(None)
+    times = pd.Series([known.get(_identity(each.key)[:5]) for each in left], dtype=float)
+    minutes, unknown = times.sum() / 60, int(times.isna().sum())
     parts = [f"about {minutes:.0f} minutes on two cores"] if unknown < len(left) else []
     parts += [f"{unknown} of unknown time"] if unknown else []
     return f"{len(left)} left, {' and '.join(parts)}."
