@@ -122,7 +122,7 @@ def draw(folder: str) -> str:
         axis.set_xticks(ticks, [*map(str, ticks[:-1]), "new"])
         axis.set_xlabel("views per training image")
     axes[0].set(ylabel="test images correct, of 36", ylim=(0, 36))
-    axes[1].set(ylabel="loss on the test images", ylim=(0, None))
+    axes[1].set(ylabel="loss on the test images", ylim=(0, 1.2))
     axes[1].legend()
     figure.savefig(DOCS / "views.png", dpi=100)
     return str(DOCS / "views.png")

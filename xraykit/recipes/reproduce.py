@@ -228,9 +228,7 @@ def _read(path: Path) -> pd.DataFrame:
     if not path.exists():
         return _frame([])
     try:
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(KEY[:4] + KEY[5:], str), keep_default_na=False
-        )
+        table = pd.read_csv(path)
     except (ValueError, OSError) as error:
         raise InputError(f"{path} can't be read as a table: {error}") from error
     if list(table) != KEY + COUNTS:
@@ -238,7 +236,7 @@ def _read(path: Path) -> pd.DataFrame:
             f"{path} is not a table of `xraykit reproduce`: expected columns "
             f"{', '.join(KEY + COUNTS)}; name another file"
         )
-    return table
+    return table.fillna({"training": "", "network": ""})  # empty texts
 
 
 def _expected(left: Sequence[Measurement]) -> str:
