@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -117,6 +119,13 @@ def test_the_saved_table_has_every_published_recipe_of_vgg16_both_ways():
         if xk.recipes[name].repaired and xk.recipes[name].backbone == "VGG16":
             assert {(name, "repaired"), (name, "as published")} <= measured
     assert (table["correct"] <= table["total"]).all() and not (table["loss"] < 0).any()
+
+
+def test_the_page_of_published_scores_shows_the_saved_table():
+    page = (Path(__file__).parents[2] / "docs" / "published-scores.md").read_text().splitlines()
+    for row in summarize(saved_reproduction()).itertuples():
+        cells = f"`{row.recipe}`", row.training, str(row.measured), row.loss
+        assert any(all(cell in line for cell in cells) for line in page), cells
 
 
 def test_when_the_file_is_another_table_then_one_line_says_so(tmp_path, drawn_challenge):

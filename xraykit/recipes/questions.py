@@ -264,11 +264,18 @@ EXPERIMENTS = {
         recipe="task2-mobilenet",
     ),
     "repairs": Experiment(
-        "What do the repairs do, VGG16 frozen?", "FINDING", _repairs, recipe="handout-task2"
+        "What do the repairs do, VGG16 frozen?",
+        "Without BatchNorm nothing measurable. Its own scaling gets 209 of 269, 1/255 219 of 269, "
+        "the handout's augmentation 202 of 269 and 198 of 269: none is apart from the first (50 "
+        "epochs in bfloat16).",
+        _repairs,
+        recipe="handout-task2",
     ),
     "repairs_finetuned": Experiment(
         "What do the repairs do, VGG16 fine-tuned?",
-        "FINDING",
+        "The scaling makes no difference (217 of 269 and 219 of 269). Leaving out the handout's "
+        "augmentation does: with it 178 of 269 and 183 of 269 are correct after the 15 epochs (in "
+        "bfloat16) of this experiment.",
         _repairs,
         recipe="task2-vgg16-finetuned",
     ),
