@@ -113,8 +113,9 @@ def test_when_the_reports_pair_can_run_then_it_is_what_a_recipe_is_compared_with
     assert [each.name for each in others] == ["task2-vgg16", "task2-resnet50-frozen"]
     assert "task2-resnet50-frozen (cut_at=conv4_block6_out)" in capsys.readouterr().out
     assert others[1].cut_at == "conv4_block6_out"
-    (other,) = xk.choose_comparison(vgg16.override(**small), overrides=small)
-    assert other.name == "task2-resnet50-frozen"  # not with itself
+    for plan in (vgg16, xk.recipes["task2-vgg16-finetuned"]):
+        (other,) = xk.choose_comparison(plan.override(**small), overrides=small)
+        assert other.name == "task2-resnet50-frozen"  # not with the same backbone
 
 
 def test_when_recipes_to_compare_with_are_named_then_they_are_taken():

@@ -93,8 +93,8 @@ def choose_comparison(
         The one that they are compared with.
     names : sequence of str
         Of `xk.recipes`. None means the reports' pair, VGG16 and a ResNet: those whose ImageNet
-        weights are available (of ResNet50 perhaps the first four stages); or else the next recipe
-        of `rank_recipes` that can run.
+        weights are available (of ResNet50 perhaps the first four stages) and whose backbone is not
+        that of `plan`; or else the next recipe of `rank_recipes` that can run.
     overrides : dict, optional
         As in `Recipe.override`, for each of them.
 
@@ -111,12 +111,13 @@ def choose_comparison(
         print(f"Compared with {', '.join(names)}: as asked")
         return chosen
     chosen = []
-    for name in REPORTS_PAIR.get(plan.task, ()):
+    pair = (published.RECIPES[name] for name in REPORTS_PAIR.get(plan.task, ()))
+    for name in (each.name for each in pair if each.backbone != plan.backbone):
         recipe, note = runnable(published.RECIPES[name].override(**overrides))
         print(
             f"Compared with {name}{f' ({note})' if note else ''}" if recipe else f"{name}: {note}"
         )
-        chosen += [recipe] if recipe and name != plan.name else []
+        chosen += [recipe] if recipe else []
     if not chosen:
         others = [name for name in rank_recipes(plan.task).index if name != plan.name]
         candidates = (published.RECIPES[name].override(**overrides) for name in others)
