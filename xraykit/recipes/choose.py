@@ -111,8 +111,9 @@ def choose_comparison(
         print(f"Compared with {', '.join(names)}: as asked")
         return chosen
     chosen = []
-    pair = (published.RECIPES[name] for name in REPORTS_PAIR.get(plan.task, ()))
-    for name in (each.name for each in pair if each.backbone != plan.backbone):
+    for name in REPORTS_PAIR.get(plan.task, ()):
+        if published.RECIPES[name].backbone == plan.backbone:
+            continue
         recipe, note = runnable(published.RECIPES[name].override(**overrides))
         print(
             f"Compared with {name}{f' ({note})' if note else ''}" if recipe else f"{name}: {note}"
