@@ -25,10 +25,10 @@ import pandas as pd
 
 import xraykit as xk
 from xraykit import keras
-from xraykit.quiet import tf
+from xraykit._keras import tf
+from xraykit.models.graph import cut
 from xraykit.training.batches import Views
-from xraykit.training.cut import cut
-from xraykit.training.feature_bank import FeatureBank
+from xraykit.training.feature_cache import FeatureBank
 from xraykit.training.optimizers import build_optimizer
 from xraykit.training.precision import computing_in
 

@@ -8,7 +8,7 @@ import papermill
 import pytest
 
 import xraykit as xk
-from xraykit.course.parameters import NOTEBOOKS
+from xraykit.headless.parameters import NOTEBOOKS
 from xraykit.recipes.choose import rank_recipes
 
 BOTH = sorted(NOTEBOOKS.glob("*.ipynb"))

@@ -7,7 +7,7 @@ import xraykit as xk
 
 
 @pytest.mark.parametrize(
-    "names", ["xraykit", "xraykit.evaluation.audit, xraykit.course.card, xraykit.course.collect"]
+    "names", ["xraykit", "xraykit.audit.audit, xraykit.headless.card, xraykit.headless.collect"]
 )
 def test_when_no_network_is_needed_then_tensorflow_is_not_imported(names):
     code = f"import sys, {names}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"

@@ -8,7 +8,7 @@ import click
 
 from .data.challenge import DATA, import_challenge
 from .errors import InputError, RunFailedError
-from .evaluation.intervals import Proportion
+from .metrics.intervals import Proportion
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,7 +51,7 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path) -> None
 @click.option("--seed", default=42, show_default=True, help="For an independent set, another seed.")
 def phantoms(folder: Path, task: str, pictures: int | None, shortcut: float, seed: int) -> None:
     """Draw radiographs of nobody into FOLDER, in the challenge's layout, with a manifest."""
-    from .data.phantoms.dataset import PHANTOMS, draw_phantoms
+    from .data.phantoms import PHANTOMS, draw_phantoms
 
     drawn = draw_phantoms(folder, task, pictures, shortcut, seed)
     click.echo(drawn.groupby(["split", "class"]).size().unstack().to_string())
@@ -69,7 +69,7 @@ def release(notebooks: tuple[Path, ...], to: Path) -> None:
     Files that are there already stay as they are.
     """
     try:
-        from .course.release import release as write
+        from .classroom.release import release as write
     except ModuleNotFoundError as error:
         raise InputError(
             f"{error.name} is missing: get it with `pip install -e '.[instructor]'`"
@@ -103,7 +103,7 @@ def run(notebook: str, out: Path, **options: object) -> None:
     history.csv, predictions, model.keras and figures/. Interrupted, killed or failed, the same
     command goes on from the last whole epoch.
     """
-    from .course.runs import run as execute
+    from .headless.run import run as execute
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -119,7 +119,7 @@ def run(notebook: str, out: Path, **options: object) -> None:
 @click.option("--html", type=click.Path(path_type=Path), help="A file for the table, as a page.")
 def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> None:
     """Bring runs in and below FOLDERS into one table."""
-    from .course import collect as runs
+    from .headless import collect as runs
 
     table = runs.collect(folders)
     if csv:
@@ -133,7 +133,7 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def card(folders: tuple[Path, ...]) -> None:
     """Write a model card of each run in FOLDERS: card.md and card.html beside its results."""
-    from .course.card import write_card
+    from .headless.card import write_card
 
     failed = []
     for folder in folders:
@@ -170,8 +170,8 @@ def audit(
     splits, pictures that are there twice, and what tells the class without lungs. Found or not,
     the exit code is 0.
     """
-    from .evaluation.audit import audit_folder
-    from .evaluation.audit_page import write_page
+    from .audit.audit import audit_folder
+    from .audit.report import write_page
 
     if html and html.is_dir():
         raise InputError(f"--html {html}: expected a file for the page, found a folder")
@@ -191,12 +191,12 @@ def doctor(recipe: str | None) -> None:
         from . import recipes
 
         named = recipes[recipe]
-        from .recipes.hardware import time_recipe  # takes TensorFlow
+        from .experiments.timing import time_recipe
 
         times = time_recipe(named)
         click.echo(times.to_string(index=False, na_rep="", float_format="{:.4g}".format))
         return
-    from .course.doctor import examine
+    from .headless.doctor import examine
 
     well = True
     for finding in examine():
@@ -240,7 +240,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     more_pictures, learning_curve or augmentation. Leaves a table and a figure, NAME.csv and
     NAME.png.
     """
-    from .recipes.experiments import run_experiment
+    from .experiments.experiments import run_experiment
 
     to.mkdir(parents=True, exist_ok=True)  # or an hour might be lost
     result = run_experiment(name, recipe, folds=folds, seed=seed)
@@ -271,9 +271,9 @@ def reproduce(
 
     Interrupted or killed, the same command goes on: rows that the table has are kept.
     """
-    from .course.parameters import names_and_values
-    from .recipes.reproduce import SEEDS, summarize
-    from .recipes.reproduce import reproduce as measure
+    from .experiments.reproduce import SEEDS, summarize
+    from .experiments.reproduce import reproduce as measure
+    from .headless.parameters import names_and_values
 
     table = measure(to, names, names_and_values(overrides), folds=folds, seeds=seeds or SEEDS)
     summary = summarize(table).astype(object).fillna("")
@@ -284,7 +284,7 @@ def reproduce(
 @click.option("--clear", is_flag=True, help="Remove them all.")
 def cache(clear: bool) -> None:
     """Show the features that trainings have kept, the longest unused first."""
-    from .training.cache import cache_folder, cached, clear_cache
+    from .training.cache_folder import cache_folder, cached, clear_cache
 
     table = cached()
     if clear:
@@ -301,7 +301,7 @@ def cache(clear: bool) -> None:
 )
 def demo(to: Path) -> None:
     """Run both notebooks on the pictures at hand."""
-    from .course.demo import run_demo
+    from .headless.demo import run_demo
 
     click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))
 
@@ -319,7 +319,7 @@ def gallery(to: Path, seed: int) -> None:
 
     Both tasks are trained anew on the pictures at hand. No figure shows a picture of a patient.
     """
-    from .course.gallery import draw_gallery
+    from .experiments.gallery import draw_gallery
 
     click.echo(f"Page: {draw_gallery(to, seed=seed)}")
 

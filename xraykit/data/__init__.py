@@ -1,1 +1,1 @@
-"""Pictures in."""
+"""Images in."""

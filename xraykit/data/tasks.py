@@ -14,15 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ..errors import InputError, check_kind, check_whole_number, unknown
 from ..progress import in_threads
 from .challenge import LAYOUT, SPLITS, find_challenge, patient_of
-from .images import (
-    FilePixels,
-    ImageSet,
-    UnusableError,
-    digest_of,
-    list_files,
-    read_picture,
-)
-from .phantoms.dataset import PHANTOMS, standby_phantoms
+from .images import FilePixels, ImageSet, UnusableError, digest_of, list_files, read_picture
+from .phantoms import PHANTOMS, standby_phantoms
 
 LOST_SHARE, LOST_PICTURES = 0.05, 2  # more than both lost from a class is an error
 

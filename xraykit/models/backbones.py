@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from .._keras import keras
 from ..errors import InputError, unknown
-from ..quiet import keras
 from .weights import load_file, load_imagenet, up_to
 
 # How each network's weights expect their pixels, as `keras.applications` defines it: "caffe" is

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from .._keras import keras
 from ..errors import InputError, check_kind
-from ..quiet import keras
 from .backbones import backbone
 
 FEATURES = "features"  # the name of the layer that t-SNE and its kin look at

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
+from .._keras import keras
 from ..errors import InputError
 from ..progress import person_watches
-from ..quiet import keras
 
 # The names under which Keras caches its `include_top=False` weights; {alpha} is spelled its way.
 KERAS_FILES = {

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import InputError
-from ..evaluation.intervals import Proportion
+from ..metrics.intervals import Proportion
 from .style import COLOURS, MARKERS
 
 

@@ -7,11 +7,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..data.facts import FACTS
+from .._keras import keras
 from ..data.images import ImageSet
+from ..data.metadata import FACTS
 from ..errors import InputError
-from ..evaluation.embedding import tsne, usable
-from ..quiet import keras
+from ..explain.embedding import tsne, usable
 from .style import class_styles
 
 

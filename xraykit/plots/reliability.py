@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from ..errors import InputError, check_kind
-from ..evaluation.calibration import Calibration
-from ..evaluation.curves import Curves
+from ..metrics.calibration import Calibration
+from ..metrics.curves import Curves
 from .style import COLOURS, class_styles
 
 LINES = ("-", "--", "-.", ":")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError, unknown
-from ..evaluation.intervals import Proportion
+from ..metrics.intervals import Proportion
 from . import published
 from .recipe import Recipe
 

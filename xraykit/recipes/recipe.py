@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, get_args, get_type_hints
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task
 from ..errors import InputError, check_whole_number, unknown
-from ..evaluation.intervals import Proportion
-from .schedule import build_rate, check_rate
+from ..metrics.intervals import Proportion
+from .schedules import build_rate, check_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..quiet import keras
+    from .._keras import keras
 
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 KINDS |= {dict: "a dict", tuple: "a list", NoneType: "None"}
@@ -173,7 +173,7 @@ class Recipe:
         InputError
             If a layer is unknown, or its arguments don't fit.
         """
-        from ..quiet import keras
+        from .._keras import keras
 
         made = []
         for kind, options in self.head:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from .._keras import keras
 from ..data.images import ImageSet
 from ..models.backbones import to_recalibrate
-from ..quiet import keras
 
 PICTURES = 32  # at a time: what a batch's mean and variance are taken over, at least half of it
 

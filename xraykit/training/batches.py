@@ -8,9 +8,9 @@ from hashlib import sha256
 
 import numpy as np
 
+from .._keras import tf
 from ..data.augmentation import VERSION, Augmentation
 from ..data.images import ImageSet
-from ..quiet import tf
 
 
 @dataclass(frozen=True)

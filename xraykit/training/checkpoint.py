@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .._keras import keras
 from ..data.tasks import Task
 from ..errors import InputError
 from ..files import write_whole
-from ..quiet import keras
 from . import CHECKPOINT_FOLDER
 
 

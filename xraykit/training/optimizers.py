@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ..quiet import keras, tf
+from .._keras import keras, tf
 
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..quiet import keras
+from .._keras import keras
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from tqdm.std import tqdm
 
+from .._keras import keras
 from ..data.augmentation import Augmentation
 from ..data.images import ImageSet, check_images
 from ..data.tasks import Task, check_task
 from ..errors import InputError, check_whole_number, unknown
 from ..models.classifier import check_model
+from ..models.graph import CutError, cut
 from ..progress import person_watches
-from ..quiet import keras
 from .batch_norm import recalibrate
 from .batches import Batches, Views
-from .cache import BankError
+from .cache_folder import BankError
 from .checkpoint import Checkpoint, checkpoint_path
-from .cut import CutError, cut
-from .feature_bank import FeatureBank
+from .feature_cache import FeatureBank
 from .optimizers import OPTIMIZERS, build_optimizer
 from .precision import PRECISIONS, computing_in
 

@@ -1,0 +1,170 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import xraykit as xk
+from xraykit.cli import cli
+from xraykit.data.external import load_external
+from xraykit.experiments import experiments, questions
+from xraykit.recipes import published
+
+TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
+
+
+@pytest.fixture
+def external(tmp_path, drawn_challenge, monkeypatch):
+    """Pictures from elsewhere, which are the challenge's test pictures here."""
+    for label in ("normal", "pneumonia_bac", "pneumonia_vir"):
+        (tmp_path / "child").mkdir(exist_ok=True)
+        (tmp_path / "child" / label).symlink_to(drawn_challenge / "all" / "test" / label)
+    (tmp_path / "adult_covid").mkdir()
+    (tmp_path / "adult_covid" / "covid").symlink_to(drawn_challenge / "all" / "test" / "covid")
+    monkeypatch.setenv("XRAYKIT_EXTERNAL_DIR", str(tmp_path))
+
+
+def test_every_experiment_has_settings_whose_first_is_compared_with():
+    for name, experiment in experiments.EXPERIMENTS.items():
+        settings = experiment.settings(xk.recipes[experiment.recipe])
+        assert len(settings) >= 3, name
+        recipes = [repr(setting.recipe) + str(setting.shown) for setting in settings.values()]
+        assert len(set(recipes)) == len(recipes), name
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_experiment_was_run_on_real_pictures_and_its_finding_quotes_the_table(name):
+    table = xk.saved_experiment(name).table
+    settings = experiments.EXPERIMENTS[name].settings
+    recipe = xk.recipes[experiments.EXPERIMENTS[name].recipe]
+    assert list(table["setting"]) == list(settings(recipe))
+    total = 129 if recipe.task == "binary" else 269
+    assert set(table["of"].dropna()) == {total}
+    finding = experiments.EXPERIMENTS[name].finding
+    quoted = [int(number) for number in re.findall(rf"(\d+) of {total}", finding)]
+    assert quoted and set(quoted) <= set(table["right"].dropna().astype(int))
+
+
+def test_the_repairs_are_asked_one_by_one_of_the_recipe_as_published():
+    settings = questions.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
+    found = [
+        (each.recipe.preprocessing, each.recipe.augmentation, each.recipe.views)
+        for each in settings.values()
+    ]
+    assert found == [
+        ("own", "none", 16),
+        ("rescale", "none", 16),
+        ("own", "handout", 16),
+        ("rescale", "handout", 16),
+    ]
+    assert "1/255, the handout's" in settings
+
+
+@pytest.mark.slow
+def test_when_an_experiment_is_run_then_it_leaves_a_table_and_a_figure(
+    tmp_path, drawn_challenge, monkeypatch
+):
+    monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
+    monkeypatch.setitem(published.RECIPES, "tiny", TINY)
+    command = ["experiment", "early_stopping", "--recipe", "tiny", "--folds", "2"]
+    done = CliRunner().invoke(cli, [*command, "--to", str(tmp_path)], catch_exceptions=False)
+    assert "epoch   1" not in done.output  # a table of many is not flooded
+    assert "1 epochs: " in done.output and "of 3 compared" in done.output
+    table = pd.read_csv(tmp_path / "early_stopping.csv")
+    assert list(table["of"]) == [96] * 4 and table["p"].notna().sum() == 3
+    assert (tmp_path / "early_stopping.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_when_backbones_are_compared_then_each_has_its_map_and_test_score(
+    tmp_path, drawn_challenge, monkeypatch
+):
+    settings = {f"{alpha}": questions.Setting(TINY.override(alpha=alpha)) for alpha in (1.0, 0.5)}
+    settings["VGG16"] = questions.Setting(TINY.override(backbone="VGG16", weights="imagenet"))
+    monkeypatch.setattr(experiments, "runnable", without_vgg16)
+    monkeypatch.setitem(
+        experiments.EXPERIMENTS,
+        "backbones",
+        questions.Experiment("Which?", "", lambda recipe: settings, tested=True),
+    )
+    result = xk.run_experiment("backbones", TINY, data=drawn_challenge, folds=2)
+    assert list(result.layouts) == ["1.0", "0.5"]
+    assert list(result.table["note"]) == ["", "", "not run: no weights"]
+    assert result.table["test"].notna().tolist() == [True, True, False]
+    assert result.table.loc[2, "parameters"] == 14_714_688 + 512 * 256 + 256 + 256 * 4 + 4
+    result.save(tmp_path)
+    assert (tmp_path / "backbones-tsne.png").exists()
+
+
+def without_vgg16(recipe):
+    return (None, "not run: no weights") if recipe.backbone == "VGG16" else (recipe, "")
+
+
+@pytest.mark.usefixtures("external")
+def test_when_pictures_are_added_then_they_are_of_other_patients(multiclass):
+    more = questions._with_others(2, multiclass.train, multiclass.validation)
+    assert more.counts() == {name: n + 2 for name, n in multiclass.train.counts().items()}
+    assert list(more.paths[: len(multiclass.train)]) == list(multiclass.train.paths)
+    added = more.subset(range(len(multiclass.train), len(more)))
+    others = questions._with_others(2, multiclass.train, added)  # now those are left out
+    assert set(others.patients[len(multiclass.train) :]).isdisjoint(added.patients)
+
+
+def test_when_fewer_pictures_are_shown_then_the_larger_part_holds_the_smaller(multiclass):
+    quarter, half = (
+        questions._part(eighths, multiclass.train, multiclass.validation) for eighths in (2, 4)
+    )
+    assert set(quarter.paths) < set(half.paths) < set(multiclass.train.paths)
+    assert min(quarter.counts().values()) >= 3
+
+
+def test_when_external_pictures_are_not_there_then_one_line_says_so(
+    monkeypatch, multiclass, tmp_path, drawn_challenge
+):
+    monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
+    with pytest.raises(xk.InputError, match="XRAYKIT_EXTERNAL_DIR is not set"):  # and no training
+        xk.run_experiment("more_pictures", TINY.override(epochs=10**6), data=drawn_challenge)
+    with pytest.raises(xk.InputError, match="XRAYKIT_EXTERNAL_DIR is not set: expected a folder"):
+        load_external(("child",), multiclass.class_names)
+    (tmp_path / "child" / "normal").mkdir(parents=True)
+    monkeypatch.setenv("XRAYKIT_EXTERNAL_DIR", str(tmp_path))
+    with pytest.raises(xk.InputError, match="no pictures of covid, pneumonia_bac, pneumonia_vir"):
+        load_external(("child",), multiclass.class_names)
+
+
+def test_when_the_question_is_unknown_or_does_not_fit_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match=r"Unknown experiment 'optimisers'.*'optimizers'"):
+        xk.run_experiment("optimisers")
+    with pytest.raises(xk.InputError, match="Unknown experiment 'optimisers'"):
+        xk.saved_experiment("optimisers")
+    with pytest.raises(xk.InputError, match="Unknown recipe 'task2'"):
+        xk.run_experiment("dropout", "task2")
+    with pytest.raises(xk.InputError, match="depth: expected a recipe with MobileNetV2"):
+        xk.run_experiment("depth", "task2-smallcnn")
+    with pytest.raises(xk.InputError, match="dropout: the head of handout-task2 has none"):
+        xk.run_experiment("dropout", "handout-task2")
+
+
+def test_when_a_table_is_shown_then_nothing_is_in_it_twice_and_no_column_is_empty():
+    shown = xk.saved_experiment("backbones").shown()
+    assert {"parameters", "seconds", "test", "note"} <= set(shown.columns)
+    assert shown.loc["VGG16", "note"] == "not run: no weights" and shown.loc["VGG16", "p"] == ""
+    others = xk.saved_experiment("dropout").shown()
+    assert list(others.columns) == ["accuracy", "only_first", "only_this", "p", "seconds"]
+
+
+def test_when_a_row_was_not_run_then_the_figure_says_so():
+    table = pd.DataFrame(
+        {
+            "setting": ["a", "b", "c"],
+            "right": [20, 30, np.nan],
+            "of": [40, 40, np.nan],
+            "published": [np.nan, 0.61, np.nan],
+        }
+    )
+    (axis,) = xk.plot_comparison(table, "Which?").axes
+    assert [text.get_text() for text in axis.texts] == ["20/40", "30/40", "not run"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]
+    dots, diamonds = axis.lines[0].get_xdata(), axis.lines[-1].get_xdata()
+    assert list(dots) == [0.5, 0.75] and list(diamonds) == [0.61]

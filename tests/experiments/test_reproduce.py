@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from tiny import xraykit
+
+import xraykit as xk
+from xraykit.cli import cli
+from xraykit.experiments import reproduce as module
+from xraykit.experiments.reproduce import reproduce, saved_reproduction, summarize
+
+SMALL = {"image_size": 32, "epochs": 1}
+COUNTS = ["correct", "total", "loss", "seconds"]
+
+
+def without_vgg16(recipe):
+    return (None, "not run: no weights") if recipe.backbone == "VGG16" else (recipe, "")
+
+
+@pytest.fixture
+def small_resnet50v2(monkeypatch, drawn_challenge):
+    """Report B's ResNet50V2 with a small network in its place, which needs no weights."""
+    recipe = xk.recipes["task2-resnet50v2"].override(
+        backbone="SmallCNN", head=xk.recipes["task2-smallcnn"].head, **SMALL
+    )
+    monkeypatch.setitem(module.RECIPES, "task2-resnet50v2", recipe)
+    monkeypatch.setattr(module, "runnable", without_vgg16)
+    monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
+    return recipe
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_resnet50v2")
+def test_when_recipes_are_run_then_published_stands_beside_measured(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    command = ["reproduce", "--recipes", "task2-resnet50v2", "--recipes", "task2-vgg16-wide"]
+    options = ["--folds", "2", "--to", str(path), "--overrides", '{"batch_size": 20}']
+    seeds = ["--seed", "42", "--seed", "1"]
+    done = CliRunner().invoke(cli, [*command, *options, *seeds], catch_exceptions=False)
+    table = pd.read_csv(path)
+    assert list(table["training"]) == ["repaired"] * 3 + ["as published"] * 3
+    assert list(table["measure"]) == ["test", "2-fold", "test"] * 2
+    assert list(table["total"]) == [16, 96, 16] * 2
+    assert table["network"].str.contains("batch_size=20").all()
+    assert "6 measurements, 0 of them done. 6 left" in done.output
+    assert "[6/6] task2-resnet50v2 (as published" in done.output
+    assert "task2-vgg16-wide: not run: no weights" in done.output
+    assert "epoch   1" not in done.output  # a table of many is not flooded
+    assert "22/36 = 61 % [45, 75]" in done.output
+
+
+@pytest.mark.usefixtures("small_resnet50v2")
+def test_when_killed_and_started_again_then_what_is_done_is_kept_and_not_measured_again(
+    tmp_path, monkeypatch, capsys
+):
+    path, measured = tmp_path / "table.csv", []
+    own = module.Measurement.run
+
+    def run(self):
+        if len(measured) in (1, 2):  # killed while the second and then the third is measured
+            measured.append("killed")
+            raise KeyboardInterrupt
+        measured.append(self.key["seed"])
+        return self.key | dict(zip(COUNTS, (9, 16, 0.5, 3), strict=True))
+
+    monkeypatch.setattr(module.Measurement, "run", run)
+    arguments = {"names": ["task2-resnet50v2"], "folds": 0, "seeds": (42, 1)}
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            reproduce(path, **arguments)
+    kept = path.read_text()
+    assert kept.count("\n") == 2
+    table = reproduce(path, **arguments)
+    assert path.read_text().startswith(kept) and len(table) == 4
+    assert measured == [42, "killed", "killed", 1, 42, 1]
+    assert "4 measurements, 1 of them done. 3 left" in capsys.readouterr().out
+    reproduce(path, **arguments)
+    assert "4 measurements, 4 of them done. Nothing is left" in capsys.readouterr().out
+    assert len(measured) == 6 and own is not run
+
+
+@pytest.mark.slow
+def test_when_on_phantoms_without_weights_then_it_runs_and_compares_nothing(tmp_path):
+    folder = tmp_path / "phantoms"
+    xk.draw_phantoms(folder, pictures=120, shortcut=1.0)
+    table = reproduce(tmp_path / "t.csv", ["task1-smallcnn"], data=folder, folds=0, seeds=[42])
+    (row,) = summarize(table).to_dict("records")
+    assert table["images"][0].startswith("phantoms") and pd.isna(row["difference"])
+    assert 0 <= row["measured"].right <= row["measured"].of and row["seconds"] >= 0
+
+
+def measurement(**given):
+    row = {"recipe": "task2-vgg16-finetuned", "training": "repaired", "network": ""}
+    row |= {"measure": "test", "seed": 42, "images": "challenge 0", "total": 36, "loss": 0.0}
+    return row | {"seconds": 10} | given
+
+
+def test_when_summarized_then_the_middle_seed_stands_beside_the_published_count():
+    seeds = [measurement(seed=s, correct=c, loss=0.1 * s) for s, c in ((1, 30), (2, 20), (3, 22))]
+    folds = measurement(measure="5-fold", correct=200, total=269)
+    (row,) = summarize(pd.DataFrame([*seeds, folds])).to_dict("records")
+    assert row["seeds"] == "1: 30, 2: 20, 3: 22" and row["loss"] == "0.100, 0.200, 0.300"
+    assert str(row["measured"]) == "22/36 = 61 % [45, 75]"
+    assert str(row["published"]) == "28/36 = 78 % [62, 88]"
+    assert row["difference"] == "-17 [-36, +5]"
+    assert str(row["cross_validation"]).startswith("200/269")
+
+
+def test_when_nothing_differs_then_no_zero_has_a_sign_that_misleads():
+    (row,) = summarize(pd.DataFrame([measurement(correct=28)])).to_dict("records")
+    assert row["difference"] == "+0 [-19, +19]" and row["loss"] == "0.000"
+
+
+def test_the_saved_table_has_every_published_recipe_of_vgg16_both_ways():
+    table = saved_reproduction()
+    measured = {(row.recipe, row.training) for row in table.itertuples() if row.measure == "test"}
+    for name in xk.recipes:
+        if xk.recipes[name].repaired and xk.recipes[name].backbone == "VGG16":
+            assert {(name, "repaired"), (name, "as published")} <= measured
+    assert (table["correct"] <= table["total"]).all() and not (table["loss"] < 0).any()
+
+
+def test_the_page_of_published_scores_shows_the_saved_table():
+    page = (Path(__file__).parents[2] / "docs" / "published-scores.md").read_text().splitlines()
+    for row in summarize(saved_reproduction()).itertuples():
+        cells = f"`{row.recipe}`", row.training, str(row.measured), row.loss
+        assert any(all(cell in line for cell in cells) for line in page), cells
+
+
+def test_when_the_file_is_another_table_then_one_line_says_so(tmp_path, drawn_challenge):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(xk.InputError, match="is not a table of `xraykit reproduce`") as raised:
+        reproduce(path, ["task1-smallcnn"], data=drawn_challenge)
+    assert "\n" not in str(raised.value) and path.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.slow
+def test_when_a_recipe_is_unknown_then_nothing_runs_and_one_line_says_so():
+    done = xraykit("reproduce", "--recipes", "task1-smalcnn")
+    assert done.returncode == 2 and done.stdout == ""
+    other = xraykit("reproduce", "--overrides", "epochs=3")
+    assert other.returncode == 2 and "expected names and values as JSON" in other.stderr
+    assert "Unknown recipe 'task1-smalcnn'" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_when_recipes_are_listed_then_each_is_a_line_with_what_was_published():
+    done = xraykit("recipes")
+    assert len(done.stdout.splitlines()) == len(xk.recipes)
+    assert "task2-resnet50v2" in done.stdout and "22/36 = 61 % [45, 75]" in done.stdout
+    one = xraykit("recipes", "task2-resnet50")
+    assert "assumed   batch and epochs are not stated" in one.stdout

@@ -1,0 +1,210 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import xraykit as xk
+from xraykit import keras
+from xraykit.explain.gradcam import _last_maps
+from xraykit.models.backbones import PREPROCESSING
+
+LINEAR = [
+    keras.layers.GlobalAveragePooling2D(name="pool"),
+    keras.layers.Dense(8, name="features"),
+]
+
+
+def at_size(images, size):
+    """Four pictures of noise, as large as the largest network needs."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (4, size, size, 3), dtype=np.uint8)
+    return replace(images.subset([0, 1, 2, 3]), pixels=pixels)
+
+
+def class_activation_maps(model, images):
+    """Of a network whose head is linear, by hand (Zhou et al. 2016): what Grad-CAM comes down to.
+
+    Of maps before the largest of some neighbours are taken, too: their gradients sum to the same.
+    """
+    before, pool, hidden, last = model.layers[-4:]
+    taken = before.input if isinstance(before, keras.layers.MaxPooling2D) else pool.input
+    found = keras.Model(model.input, taken).predict(images.pixels, verbose=0)
+    weights = hidden.get_weights()[0] @ last.get_weights()[0]
+    said = model.predict(images.pixels, verbose=0)
+    if last.units == 1:
+        chosen = np.where(said > 0.5, 1, -1) * weights[:, 0]
+    else:
+        chosen = weights.T[said.argmax(axis=1)]
+    maps = np.maximum((found * chosen[:, None, None, :]).sum(axis=-1), 0)
+    large = tf.image.resize(maps[..., None], images.pixels.shape[1:3])[..., 0].numpy()
+    total = large.sum(axis=(1, 2), keepdims=True)
+    return np.divide(large, total, out=np.zeros_like(large), where=total > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PREPROCESSING)
+def test_when_the_head_is_linear_then_it_is_the_class_activation_map_of_every_backbone(
+    name, multiclass
+):
+    size = 128
+    model = xk.build_classifier(name, multiclass.class_names, LINEAR, weights=None, image_size=size)
+    kernel, _ = model.layers[-1].get_weights()
+    images = at_size(multiclass.test, size)
+    for bias in 9 * np.eye(4)[:2]:  # of each class in turn: new weights leave it a draw
+        model.layers[-1].set_weights([kernel, bias])
+        maps = xk.gradcam(model, images)
+        assert maps.shape == (4, size, size) and maps.dtype == np.float32
+        np.testing.assert_allclose(maps, class_activation_maps(model, images), atol=1e-6)
+
+
+def test_when_two_classes_share_an_output_then_the_first_is_explained_by_its_opposite(binary):
+    inputs = keras.Input((32, 32, 3))
+    keras.utils.set_random_seed(0)
+    x = keras.layers.Conv2D(16, 3, activation="relu")(inputs)
+    for layer in LINEAR:
+        x = type(layer).from_config(layer.get_config())(x)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
+    last = model.layers[-1]
+    found = []
+    for bias in (-1e4, 1e4):  # normal for all, covid for all: the answer, not the truth, counts
+        last.set_weights([last.get_weights()[0], np.array([bias], np.float32)])
+        found.append(xk.gradcam(model, binary.test))
+        np.testing.assert_allclose(found[-1], class_activation_maps(model, binary.test), atol=1e-6)
+    assert np.any(found)
+
+
+@pytest.mark.slow
+def test_when_one_corner_differs_then_the_weight_is_in_that_corner(tmp_path):
+    """Phantoms dealt into two classes by lot; one has a white square in a corner."""
+    xk.draw_phantoms(tmp_path / "set", "binary", pictures=148, shortcut=0.0, seed=5)
+    task = xk.load_task("binary", tmp_path / "set", image_size=128)
+
+    def cornered(images, seed):
+        random = np.random.default_rng(seed)
+        labels = random.permutation(np.arange(len(images)) % 2)
+        pixels = images.pixels.copy()
+        for row in np.flatnonzero(labels):
+            at = random.integers(8)
+            pixels[row, at : at + 25, at : at + 25] = 255
+        return replace(images, pixels=pixels, labels=labels)
+
+    parts = {"train": task.train, "validation": task.validation, "test": task.test}
+    task = replace(
+        task, **{name: cornered(part, i) for i, (name, part) in enumerate(parts.items())}
+    )
+    model = xk.build_classifier("SmallCNN", task.class_names, image_size=128)
+    xk.train(model, task, epochs=15, learning_rate=1e-3)
+    new = task.validation.join(task.test)
+    predictions = xk.predict(model, new)
+    assert (predictions["true"] == predictions["predicted"]).mean() > 0.95
+    squared = (predictions["predicted"] == "covid").to_numpy()
+    corner = xk.gradcam(model, new)[squared, :64, :64].sum(axis=(1, 2))
+    assert corner.mean() >= 0.9
+
+
+def test_when_maps_are_made_then_they_sum_to_one_and_leave_the_model_alone(multiclass):
+    model = xk.build_classifier("SmallCNN", multiclass.class_names, image_size=32)
+    before = model.predict(multiclass.test.pixels, verbose=0)
+    maps = xk.gradcam(model, multiclass.train)  # more than a batch
+    assert (maps >= 0).all()
+    total = maps.sum(axis=(1, 2))
+    np.testing.assert_allclose(total[total > 0], 1, rtol=1e-4)
+    assert (total > 0).any()
+    np.testing.assert_array_equal(model.predict(multiclass.test.pixels, verbose=0), before)
+    np.testing.assert_array_equal(xk.gradcam(model, multiclass.test.subset([3]))[0].shape, (32, 32))
+
+
+def test_when_no_place_speaks_for_the_class_then_the_map_is_empty_and_the_table_says_so(binary):
+    model = xk.build_classifier("SmallCNN", binary.class_names, image_size=32)
+    last = model.layers[-1]
+    last.set_weights([np.zeros_like(last.get_weights()[0]), np.array([1.0])])
+    maps = xk.gradcam(model, binary.test)
+    assert not maps.any()
+    table = xk.weight_in_thorax(maps, xk.predict(model, binary.test))
+    assert table.loc["all", "pictures"] == 0
+
+
+def test_when_the_last_layer_is_no_dense_one_then_one_line_says_so(binary):
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Dense(1)(keras.layers.Flatten(name="features")(inputs))
+    model = keras.Model(inputs, keras.layers.Activation("sigmoid", name="squashed")(x))
+    with pytest.raises(xk.InputError, match="last layer that is Dense, found 'squashed'"):
+        xk.gradcam(model, binary.test)
+
+
+def test_when_weight_is_known_then_the_table_says_how_much_is_in_the_thorax(binary):
+    maps = np.zeros((8, 32, 32), np.float32)
+    maps[:4, 0, 0] = 1  # normal: all in a corner
+    maps[4:, 16, 16] = 0.75  # covid: three quarters in the middle
+    maps[4:, 31, 31] = 0.25
+    predictions = xk.predict(
+        xk.build_classifier("SmallCNN", binary.class_names, image_size=32), binary.test
+    )
+    table = xk.weight_in_thorax(maps, predictions)
+    assert table["thorax"].tolist() == [0, 0.75, 0.375]
+    assert table["border"].tolist() == [1, 0.25, 0.625]
+    assert table["highest"].tolist() == [0, 0.75, 0.75]
+    assert table["pictures"].tolist() == [4, 4, 8]
+    assert set(table["spread evenly"]) == {(24 / 32) ** 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size", "layer"),
+    [
+        ("InceptionV3", 75, "mixed7"),
+        ("ResNet50V2", 32, "conv4_block5_out"),
+        ("MobileNetV2", 32, "block_13_expand_relu"),
+    ],
+)
+def test_when_pictures_are_tiny_then_maps_are_those_that_everything_passes(
+    name, size, layer, multiclass
+):
+    """Where the last maps are of one place: no branch, and nothing that only pads."""
+    model = xk.build_classifier(name, multiclass.class_names, weights=None, image_size=size)
+    assert _last_maps(model)._keras_history.operation.name == layer
+
+
+def test_when_the_head_pools_and_forgets_then_maps_are_those_before(binary):
+    head = [
+        keras.layers.AveragePooling2D(2),
+        keras.layers.SpatialDropout2D(0.5),
+        keras.layers.Flatten(name="features"),
+    ]
+    model = xk.build_classifier(
+        "SmallCNN", binary.class_names, head, image_size=96, alpha=0.5, cut_at="block4_relu"
+    )
+    assert _last_maps(model)._keras_history.operation.name == "block4_relu"
+    assert xk.gradcam(model, at_size(binary.test, 96)).shape == (4, 96, 96)
+
+
+def test_when_a_model_computes_in_half_precision_then_maps_are_the_same(binary, small_cnn):
+    expected = xk.gradcam(small_cnn, binary.test)
+    weights = small_cnn.get_weights()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = xk.build_classifier("SmallCNN", binary.class_names, image_size=32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(weights)
+    maps = xk.gradcam(half, binary.test)
+    assert maps.dtype == np.float32
+    assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_when_a_network_stands_inside_the_model_then_one_line_says_so(binary, small_cnn):
+    inside = keras.Model(small_cnn.input, small_cnn.layers[-2].output, name="inside")
+    model = keras.Sequential([inside, keras.layers.Dense(1, "sigmoid")])
+    model.build((None, 32, 32, 3))
+    for ask in (xk.gradcam, xk.features):
+        with pytest.raises(xk.InputError, match=r"'inside' is a layer of the model.*build it flat"):
+            ask(model, binary.test)
+
+
+def test_when_maps_are_of_other_pictures_then_one_line_says_so(binary, small_cnn):
+    maps = xk.gradcam(small_cnn, binary.validation)
+    with pytest.raises(xk.InputError, match="10 maps and 8 predictions"):
+        xk.weight_in_thorax(maps, xk.predict(small_cnn, binary.test))
+    with pytest.raises(xk.InputError, match="10 maps for 8 pictures"):
+        xk.plot_pictures(binary.test, maps=maps)

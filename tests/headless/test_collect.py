@@ -1,0 +1,176 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import xraykit
+
+import xraykit as xk
+from xraykit.headless.collect import collect, shown, write_csv, write_page
+from xraykit.headless.results import write_results
+
+OLDEST = {"schema": 1, "status": "done"}  # what has to be there in any version
+
+
+def result(right=27, seed=42, backbone="VGG16", notebook="task2", **changes):
+    low, high = 0.59, 0.86
+    score = {"right": right, "of": 36, "interval": [low, high], "loss": 0.7}
+    return {
+        **OLDEST,
+        "error": None,
+        "notebook": notebook,
+        "parameters": {"backbone": "auto", "epochs": 12, "seed": seed, "data": "auto"},
+        "settings": {"backbone": backbone, "seed": seed},
+        "task": {"name": "x", "classes": ["a", "b"], "pictures": {"train": 30, "test": 36}},
+        "history": [{"epoch": 1.0, "loss": 0.5}] * 12,
+        "scores": {"validation": score, "test": score},
+        "seconds": {"total": 61.5},
+        **changes,
+    }
+
+
+def write(folder, results):
+    folder.mkdir(parents=True)
+    write_results(folder, results)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for seed in (1, 2):
+        write(tmp_path / "runs" / f"vgg {seed}", result(seed=seed))
+    write(tmp_path / "runs" / "other", result(right=20, backbone="SmallCNN"))
+    return tmp_path / "runs"
+
+
+def test_when_collected_then_each_run_is_a_row_with_counts_and_interval(runs):
+    table = collect([runs])
+    assert list(table["run"]) == [str(runs / name) for name in ("other", "vgg 1", "vgg 2")]
+    assert list(table["test"]) == [
+        "20/36 = 56 % [40, 70]",
+        "27/36 = 75 % [59, 86]",
+        "27/36 = 75 % [59, 86]",
+    ]
+    assert list(table["backbone"]) == ["SmallCNN", "VGG16", "VGG16"]  # as run, not "auto"
+    assert list(table["seed"]) == [42, 1, 2]
+    assert set(table["epochs"]) == {12} and set(table["pictures"]) == {"66"}
+    assert "data" not in table  # the same in all
+
+
+def test_when_runs_differ_in_a_parameter_then_it_has_a_column(runs):
+    parameters = {"epochs": 3, "seed": 42, "data": "elsewhere", "run": "x"}
+    write(runs / "z", result(parameters=parameters))
+    table = collect([runs])
+    assert list(table["data"]) == ["auto"] * 3 + ["elsewhere"]
+    assert list(table["epochs"]) == [12] * 4  # as many as ran
+    assert table.columns.is_unique
+    write(runs / "zz", result(notebook="task1", parameters={"folds": 3}))
+    assert "folds" not in collect([runs])  # task2 has none: they can't differ in it
+
+
+def test_when_a_folder_is_named_twice_then_its_run_is_one_row(runs):
+    assert len(collect([runs / "other", runs, runs / "other"])) == 3
+
+
+def test_when_pictures_are_phantoms_then_the_table_says_so(runs):
+    task = {"name": "x", "classes": ["a", "b"], "pictures": {"train": 30}, "phantoms": True}
+    write(runs / "drawn", result(task=task))
+    assert collect([runs]).loc[0, "pictures"] == "30 phantoms"
+
+
+DAMAGED = {
+    "cut off": ('{"schema": 1, "sta', "is damaged: Unterminated string"),
+    "empty": ("", "is damaged: Expecting value"),
+    "binary": (b"\xff\xfe\x00", "is damaged: 'utf-8' codec"),
+    "a list": ("[]", r"is damaged: \[\] is not of type 'object'"),
+    "no status": ('{"schema": 1}', "is damaged: 'status' is a required property"),
+    "wrong type": (json.dumps(result() | {"history": 3}), "history → 3 is not of type 'array'"),
+    "half a score": (
+        json.dumps(result() | {"scores": {"test": {"right": 3}}}),
+        "is damaged: scores → test → 'of' is a required property",
+    ),
+    "more right than there are": (
+        json.dumps(result(right=37)),
+        "is damaged: scores → validation has 37 right of 36",
+    ),
+    "more called so than there are": (
+        json.dumps(result() | {"elsewhere": {"adults": {"called covid": [3, 2]}}}),
+        "is damaged: elsewhere → adults has 3 right of 2",
+    ),
+    "not a number": (
+        json.dumps(result(seconds={"total": float("inf")})),
+        "is damaged: Out of range",
+    ),
+    "half a character": (
+        json.dumps(result(error="\ud800")),
+        "is damaged: 'utf-8' codec can't encode",
+    ),
+    "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 3"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_when_a_file_is_damaged_then_its_row_says_so(runs, kind, tmp_path):
+    content, message = DAMAGED[kind]
+    (runs / "bad").mkdir()
+    (runs / "bad/results.json").write_bytes(content if kind == "binary" else content.encode())
+    table = collect([runs])
+    assert len(table) == 4
+    assert table.loc[0, "status"] == "unreadable"
+    pd.testing.assert_series_equal(
+        table["error"].str.contains(message, na=False),
+        pd.Series([True] + [False] * 3, name="error"),
+    )
+    write_page(table, tmp_path / "page.html")
+
+
+def test_when_a_file_is_of_the_oldest_version_then_what_it_lacks_is_missing(runs):
+    write(runs / "a", OLDEST)
+    row = collect([runs]).iloc[0]
+    assert row["status"] == "done" and row.drop(["run", "status"]).isna().all()
+
+
+def test_when_all_files_are_damaged_then_there_is_a_table(tmp_path):
+    (tmp_path / "results.json").write_text("")
+    assert list(collect([tmp_path])["status"]) == ["unreadable"]
+
+
+def test_when_there_is_no_run_then_one_line_says_so(tmp_path):
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial/results.json").write_text("{}")
+    with pytest.raises(xk.InputError, match=r"holds no run: expected results.json in it"):
+        collect([tmp_path])
+    with pytest.raises(xk.InputError, match="nowhere is not a folder"):
+        collect([tmp_path / "nowhere"])
+
+
+def test_when_written_as_csv_then_it_reads_back_with_numbers(runs, tmp_path):
+    write_csv(collect([runs]), tmp_path / "new" / "runs.csv")
+    table = pd.read_csv(tmp_path / "new" / "runs.csv")
+    assert list(table["test_right"]) == [20, 27, 27]
+    np.testing.assert_allclose(table["test_low"], 0.59)
+
+
+def test_when_written_as_page_then_it_needs_no_other_file_and_holds_no_foreign_code(runs, tmp_path):
+    write(runs / "bad", result(error="<script>alert(1)</script>", status="failed"))
+    table = collect([runs])
+    write_page(table, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;script&gt;alert(1)" in page and page.count("<script>") == 1
+    assert "http" not in page and " src=" not in page
+    for name in shown(table).columns.drop("error"):
+        assert f'<button type="button">{name.replace("_", " ")}</button>' in page
+
+
+def test_when_the_file_cant_be_written_then_one_line_says_so(runs, tmp_path):
+    (tmp_path / "file").touch()
+    for write_to in (write_csv, write_page):
+        with pytest.raises(xk.InputError, match="can't be written"):
+            write_to(collect([runs]), tmp_path / "file" / "x")
+
+
+def test_when_command_is_used_then_it_prints_and_writes(runs, tmp_path):
+    done = xraykit("collect", runs, "--csv", tmp_path / "a.csv", "--html", tmp_path / "a.html")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "27/36 = 75 % [59, 86]" in done.stdout
+    assert (tmp_path / "a.csv").is_file() and (tmp_path / "a.html").is_file()
+    assert xraykit("collect", tmp_path / "nowhere").returncode == 2

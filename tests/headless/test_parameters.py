@@ -1,0 +1,127 @@
+import re
+
+import nbformat
+import pytest
+from tiny import write_notebook
+
+import xraykit as xk
+from xraykit.headless.parameters import NOTEBOOKS, check_parameters, find_notebook, read_notebook
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return write_notebook(tmp_path / "tiny.ipynb", ("show", "print(epochs, backbone)"))
+
+
+def given(notebook, *pairs):
+    return check_parameters(read_notebook(notebook), pairs)
+
+
+def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
+    mine, values = given(
+        notebook,
+        ("epochs", "7"),
+        ("learning_rate", "1e-3"),
+        ("backbone", "7"),
+        ("shuffle", "yes"),
+        ("settings", '{"epochs": 3}'),
+    )
+    expected = {"epochs": 7, "learning_rate": 0.001, "backbone": "7", "shuffle": True}
+    assert mine == expected | {"settings": {"epochs": 3}}
+    assert values == {**mine, "loose": 4, "layers": [], "save_to": ""}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (("epcohs", "3"), r"Unknown parameter 'epcohs'.* Did you mean 'epochs'\?"),
+        (("epochs", "3.5"), r"epochs='3.5': expected a whole number, such as 10 \(int\)"),
+        (("epochs", ""), "epochs='': expected a whole number"),
+        (("learning_rate", "fast"), "learning_rate='fast': expected a number, such as 0.001"),
+        (("learning_rate", "nan"), "learning_rate='nan': expected a number"),
+        (("shuffle", "perhaps"), r"shuffle='perhaps': expected true or false \(bool\)"),
+        (("loose", "5"), "loose can't be set: the notebook gives it no type.* annotate it there"),
+        (("layers", "[]"), "layers can't be set: the notebook gives it list"),
+        (("settings", "{'a': 1}"), r"settings=.*expected names and values as JSON, such as"),
+        (("settings", '{"a": NaN}'), "settings=.*expected names and values as JSON"),
+        (("settings", '{"a": 1e999}'), "settings=.*expected names and values as JSON"),
+        (("settings", "[1]"), r"settings='\[1\]': expected names and values as JSON"),
+        (("save_to", "x"), "save_to is not for -p: --out says where results go"),
+    ],
+)
+def test_when_a_parameter_does_not_fit_then_one_line_says_so(notebook, pair, message):
+    with pytest.raises(xk.InputError, match=f"(?i){message}") as raised:
+        given(notebook, pair)
+    assert "\n" not in str(raised.value)
+
+
+def test_when_a_parameter_is_given_twice_then_one_line_says_so(notebook):
+    with pytest.raises(xk.InputError, match="epochs is given twice: 3 and '4'"):
+        given(notebook, ("epochs", "3"), ("epochs", "4"))
+
+
+def test_when_named_task1_then_it_is_the_clones_notebook():
+    assert find_notebook("task1") == NOTEBOOKS / "task1_binary.ipynb"
+    with pytest.raises(xk.InputError, match=r"Unknown notebook .tsak1.*Did you mean .task1"):
+        find_notebook("tsak1")
+
+
+def write_bad_id(path):
+    text = write_notebook(path, ("show", "1")).read_text()
+    path.write_text(text.replace('"id": "show"', '"id": "../a"'))
+
+
+BAD = {
+    "text": (lambda path: path.write_text("hello"), "is not a Jupyter notebook"),
+    "empty": (lambda path: path.write_text(""), "is not a Jupyter notebook"),
+    "binary": (lambda path: path.write_bytes(b"\x89PNG\xff\xfe"), "is not a Jupyter notebook"),
+    "other-json": (lambda path: path.write_text('{"a": 1}'), "is not a Jupyter notebook"),
+    "list": (lambda path: path.write_text("[1, 2]"), "is not a Jupyter notebook"),
+    "cut-off": (
+        lambda path: path.write_text(write_notebook(path).read_text()[:200]),
+        "is not a Jupyter notebook",
+    ),
+    "bad-id": (
+        lambda path: write_bad_id(path),
+        r"is not a Jupyter notebook: '\.\./a' does not match",
+    ),
+    "missing": (lambda path: None, "can't be read: No such file"),
+    "folder": (lambda path: path.mkdir(), "can't be read: Is a directory"),
+    "no-parameters": (
+        lambda path: write_notebook(path, ("a", "1"), parameters=None),
+        r"has 0 cells tagged 'parameters' \(some editors drop tags\)",
+    ),
+    "two-cells-of-parameters": (
+        lambda path: write_notebook(path, ("parameters-2", "epochs: int = 4")),
+        "has 2 cells tagged 'parameters'",
+    ),
+    "parameters-not-python": (
+        lambda path: write_notebook(path, parameters="epochs: int = \n"),
+        "parameters cell is not Python: line 1",
+    ),
+    "other-kernel": (
+        lambda path: write_notebook(path, kernel="julia-9"),
+        "names the kernel 'julia-9', not installed here: pass --kernel with one of .*python3",
+    ),
+    "no-kernel": (
+        lambda path: write_notebook(path, kernel=None),
+        "names no kernel: pass --kernel with one of .*python3",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_when_notebook_is_bad_then_one_line_says_so(tmp_path, kind):
+    make, message = BAD[kind]
+    path = tmp_path / f"{kind} é.ipynb"
+    make(path)
+    with pytest.raises(xk.InputError, match=message) as raised:
+        given(path)
+    assert "\n" not in str(raised.value)
+    assert re.search(kind, str(raised.value)) or kind == "parameters-not-python"
+
+
+def test_when_another_kernel_is_asked_for_then_it_takes_the_notebooks_place(tmp_path):
+    path = write_notebook(tmp_path / "a.ipynb", kernel="julia-9")
+    assert read_notebook(path, "python3").metadata.kernelspec.name == "python3"
+    assert nbformat.read(path, 4).metadata.kernelspec.name == "julia-9"

@@ -1,0 +1,124 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import xraykit as xk
+from xraykit.headless.results import SCHEMA, read_results, results_schema
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
+
+
+@pytest.fixture(scope="module")
+def trained(binary):
+    model = xk.build_classifier("SmallCNN", binary.class_names, image_size=32, seed=1)
+    history = xk.train(model, binary, epochs=2, seed=1)
+    return binary, model, history, xk.predict(model, binary.test)
+
+
+def fields(schema, path=""):
+    """Yield each field of a JSON Schema as (path, type, meaning)."""
+    for name, field in schema.get("properties", {}).items():
+        kind = field.get("type", "string")
+        kind = " or ".join(kind) if isinstance(kind, list) else kind
+        yield f"{path}{name}", kind, field["description"]
+        yield from fields(field, f"{path}{name}.")
+        inner = field.get("additionalProperties")
+        if isinstance(inner, dict):
+            yield from fields(inner, f"{path}{name}.*.")
+
+
+def test_document_and_schema_list_the_same_fields():
+    rows = [
+        tuple(cell.strip(" `") for cell in line.strip("|").split("|"))
+        for line in DOCUMENT.read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows == list(fields(results_schema()))
+    assert f"version {SCHEMA}" in DOCUMENT.read_text()
+
+
+def test_when_saved_then_every_field_of_the_document_is_there_but_those_of_a_run(trained, tmp_path):
+    xk.save_results(tmp_path / "new é" / "out", *trained, backbone="SmallCNN", seed=1)
+    results = read_results(tmp_path / "new é" / "out")
+    run_alone = {"error", "notebook", "parameters", "content", "started", "seconds", "files"}
+    assert set(results) == results_schema()["properties"].keys() - run_alone
+    for name in ("task", "model", "hardware"):
+        assert set(results[name]) == results_schema()["properties"][name]["properties"].keys()
+    inner = results_schema()["properties"]["scores"]["additionalProperties"]["properties"]
+    assert set(results["scores"]["test"]) == inner.keys()
+
+
+def test_when_a_recipe_stands_in_for_the_default_then_the_results_name_both(trained, tmp_path):
+    recipe = replace(xk.recipes["task1-smallcnn"], stands_in_for="task1-mobilenetv2")
+    xk.save_results(tmp_path, *trained, recipe)
+    results = read_results(tmp_path)
+    assert results["settings"]["recipe"] == "task1-smallcnn"
+    assert results["settings"]["stands_in_for"] == "task1-mobilenetv2"
+    assert "replaces  task1-mobilenetv2, whose ImageNet weights" in results["recipe"]
+    xk.save_results(tmp_path, *trained, xk.recipes["task1-smallcnn"])
+    assert "stands_in_for" not in read_results(tmp_path)["settings"]
+
+
+def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
+    task, model, history, predictions = trained
+    xk.save_results(tmp_path, *trained, backbone="SmallCNN")
+    results = read_results(tmp_path)
+    scores = xk.score(predictions)
+    test = results["scores"]["test"]
+    assert (test["right"], test["of"], test["loss"]) == (scores.right, scores.of, scores.loss)
+    low, high = (round(100 * bound) for bound in test["interval"])
+    assert f"[{low}, {high}]" in str(xk.Proportion(scores.right, scores.of))
+    assert [row["val_loss"] for row in results["history"]] == list(history["val_loss"])
+    assert [row["epoch"] for row in results["history"]] == [1, 2]
+    assert results["scores"]["validation"]["of"] == len(task.validation)
+    assert results["model"]["parameters"] == model.count_params()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "history.csv",
+        "model.keras",
+        "predictions.csv",
+        "results.json",
+        "validation_predictions.csv",
+    ]
+    watched = pd.read_csv(tmp_path / "validation_predictions.csv")
+    assert list(watched["path"]) == list(task.validation.paths)
+    assert xk.score(watched).right == results["scores"]["validation"]["right"]
+
+
+def test_when_proportions_are_saved_then_they_are_kept_as_counts(trained, tmp_path):
+    half, all_of_it = xk.Proportion(2, 4), xk.Proportion(4, 4)
+    occluded = pd.DataFrame({"asked": [half, half], "retrained": ["", all_of_it]}, ["as is", "cut"])
+    called = pd.DataFrame({"called covid": [half]}, ["healthy adults"])
+    xk.save_results(tmp_path, *trained, occlusion=occluded, elsewhere=called)
+    results = read_results(tmp_path)
+    assert results["occlusion"] == {
+        "as is": {"asked": [2, 4]},
+        "cut": {"asked": [2, 4], "retrained": [4, 4]},
+    }
+    assert results["elsewhere"] == {"healthy adults": {"called covid": [2, 4]}}
+
+
+def test_when_the_folder_is_empty_text_then_nothing_is_saved(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    xk.save_results("", *trained)
+    assert not list(tmp_path.iterdir())
+
+
+def test_when_something_cant_be_saved_then_one_line_says_so_and_no_result_is_there(
+    trained, tmp_path
+):
+    (tmp_path / "file").touch()
+    with pytest.raises(xk.InputError, match=r"Can't save to .*file: "):
+        xk.save_results(tmp_path / "file", *trained)
+    with pytest.raises(xk.InputError, match="Can't save to") as raised:
+        xk.save_results(tmp_path / "out", *trained, seed=object())
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_when_split_by_another_seed_then_the_digest_is_the_same(drawn_challenge, binary):
+    other = xk.load_task("binary", drawn_challenge, image_size=32, seed=7)
+    assert other.digest == binary.digest and other.validation.paths != binary.validation.paths
+    smaller = xk.load_task("binary", drawn_challenge, image_size=16)
+    assert smaller.digest != binary.digest

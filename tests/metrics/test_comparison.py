@@ -1,0 +1,128 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import xraykit as xk
+from xraykit.metrics.comparison import (
+    compare_proportions,
+    holm,
+    mcnemar,
+    mcnemar_power,
+    pictures_to_separate,
+)
+
+
+def said(right):
+    predicted = np.where(right, "covid", "normal")
+    return pd.DataFrame(
+        {"path": [f"{i}.png" for i in range(len(right))], "true": "covid", "predicted": predicted}
+    )
+
+
+def test_mcnemar_is_the_binomial_test_of_the_pictures_that_differ():
+    first = said([True] * 6 + [False] + [True] * 20)
+    second = said([False] * 6 + [True] + [True] * 20)
+    assert mcnemar(first, second)[:2] == (6, 1)
+    assert mcnemar(first, second)[2] == pytest.approx(2 * (1 + 7) / 2**7)  # both tails, by hand
+
+
+def test_when_the_rows_are_in_another_order_then_nothing_changes():
+    first, second = said([True, True, True, False]), said([False, False, False, True])
+    turned = second.iloc[::-1]
+    assert mcnemar(first, turned) == mcnemar(first, second) == (3, 1, 0.625)
+    assert mcnemar(first, turned.assign(path=first["path"].to_list()))[:2] == (2, 0)  # by place
+
+
+def test_when_the_pictures_differ_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="predictions of the same pictures"):
+        mcnemar(said([True, True]), said([True]))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (None, r"tables from xk.predict; found nothing \(None\)"),
+        ("predictions.csv", "found a value of type str"),
+        (pd.DataFrame({"true": ["a"]}), "path, true and predicted; found 1 rows of true"),
+        (said([]), "found 0 rows"),
+        (said([True, True]), "found 1 and 2, of which 1 are the same"),
+    ],
+)
+def test_when_it_is_no_table_of_the_same_pictures_then_one_line_says_what_was_found(other, message):
+    for compare in (mcnemar, pictures_to_separate):
+        with pytest.raises(xk.InputError, match=message):
+            compare(said([True]), other)
+
+
+def test_holm_multiplies_the_smallest_most_and_never_falls():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
+
+
+def test_mcnemar_gives_the_published_p_of_a_worked_example():
+    """Fagerland, Lydersen and Laake 2013, BMC Med. Res. Methodology 13, 91: 1 and 7 of 21."""
+    first = said([True] * 1 + [False] * 7 + [True] * 13)
+    second = said([False] * 1 + [True] * 7 + [True] * 13)
+    assert mcnemar(first, second) == (1, 7, pytest.approx(0.070, abs=5e-4))
+
+
+def test_power_is_that_of_a_published_worked_example():
+    """O'Brien 2002 (G*Power's manual): shares .32 and .08, 50 pairs, one-sided 5 %: 0.8393."""
+    assert mcnemar_power(50, 0.32, 0.08, level=0.10) == pytest.approx(0.83934, abs=1e-4)
+
+
+def test_when_so_many_pictures_are_drawn_then_the_test_finds_the_difference_four_times_in_five():
+    first, second = said([True] * 5 + [False] + [True] * 30), said([False] * 5 + [True] * 31)
+    needed = pictures_to_separate(first, second)
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(3, size=(400, needed), p=[5 / 36, 1 / 36, 30 / 36])
+    p = [mcnemar(said(draw != 1), said(draw != 0))[2] for draw in kinds]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.8, abs=0.06)
+    assert mcnemar_power(needed - 1, 5 / 36, 1 / 36) < 0.8 <= mcnemar_power(needed, 5 / 36, 1 / 36)
+
+
+def test_when_both_alone_are_right_equally_often_then_no_number_would_separate_them():
+    assert pictures_to_separate(said([True, False]), said([False, True])) is None
+    assert pictures_to_separate(said([True]), said([True])) is None
+
+
+@pytest.mark.parametrize(("name", "share"), [("power", 1.5), ("level", 0), ("power", -1)])
+def test_when_power_or_level_is_no_share_then_one_line_says_so(name, share):
+    with pytest.raises(xk.InputError, match=f"{name}={share}: expected a number above 0"):
+        pictures_to_separate(said([True, False]), said([True, True]), **{name: share})
+
+
+def test_when_the_truth_differs_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="predictions of the same pictures"):
+        mcnemar(said([True]), said([True]).assign(true="normal"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [  # Newcombe 1998, Statistics in Medicine 17, 873, table II, method 10
+        ((48, 80), (56, 70), (0.2, 0.0524, 0.3339)),
+        ((3, 10), (9, 10), (0.6, 0.1705, 0.8090)),
+        ((2, 7), (6, 7), (0.5714, 0.0582, 0.8062)),
+        ((0, 29), (5, 56), (0.0893, -0.0381, 0.1926)),
+        ((0, 20), (0, 10), (0.0, -0.1611, 0.2775)),
+        ((0, 10), (10, 10), (1.0, 0.6075, 1.0)),
+    ],
+)
+def test_when_two_proportions_are_compared_then_the_interval_is_newcombes(first, second, expected):
+    found = compare_proportions(xk.Proportion(*first), xk.Proportion(*second))
+    assert found == pytest.approx(expected, abs=5e-5)
+
+
+def test_when_the_two_change_places_then_the_interval_is_mirrored():
+    first, second = xk.Proportion(28, 36), xk.Proportion(23, 36)
+    difference, low, high = compare_proportions(first, second)
+    mirrored = compare_proportions(second, first)
+    assert mirrored == pytest.approx((-difference, -high, -low))
+    assert low < difference < 0 < high  # 28 and 23 of 36 do not differ significantly
+
+
+def test_when_what_is_compared_is_no_proportion_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match=r"a proportion, such as xk.Proportion\(28, 36\)"):
+        compare_proportions(0.7, xk.Proportion(23, 36))
+    with pytest.raises(xk.InputError, match="at least one image, found 0/0"):
+        compare_proportions(xk.Proportion(0, 0), xk.Proportion(23, 36))

@@ -1,0 +1,1 @@
+"""The class: notebooks handed out, and checks of graded cells."""

@@ -1,1 +1,0 @@
-"""The class: notebooks run, checked and handed out."""

@@ -1,1 +1,0 @@
-"""What a network learned, in figures that can be trusted."""

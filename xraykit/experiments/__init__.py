@@ -1,0 +1,1 @@
+"""The reports' questions: experiments, reproduction, timing and the gallery."""

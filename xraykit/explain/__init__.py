@@ -1,0 +1,1 @@
+"""What a network learned: Grad-CAM, perturbed images, t-SNE, external validation."""

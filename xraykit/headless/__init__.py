@@ -1,0 +1,1 @@
+"""Headless runs: parameters, runs, results and everything built from them."""

@@ -1,0 +1,158 @@
+"""What a notebook keeps in its last cell."""
+
+import os
+import platform
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import psutil
+from jsonschema import ValidationError
+
+from .._keras import keras
+from ..audit.audit import Audit
+from ..data.tasks import Task, check_task
+from ..errors import InputError
+from ..files import write_whole
+from ..metrics.calibration import calibration
+from ..metrics.intervals import Proportion, wilson_interval
+from ..metrics.scores import score
+from ..models.classifier import trainable_parameters
+from ..recipes.recipe import Recipe
+from ..training.predict import predict
+from .results import SCHEMA, write_results
+
+PACKAGES = ("xraykit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pillow", "pandas")
+SPLITS = ("train", "validation", "test")
+
+
+def save_results(
+    folder: str | Path,
+    task: Task,
+    model: keras.Model,
+    history: pd.DataFrame,
+    predictions: pd.DataFrame,
+    recipe: Recipe | None = None,
+    audit: Audit | None = None,
+    occlusion: pd.DataFrame | None = None,
+    elsewhere: pd.DataFrame | None = None,
+    **settings: str | float | bool,
+) -> None:
+    """Keep what was found: the model, its history, its predictions and results.json.
+
+    The files are model.keras, history.csv, predictions.csv (of the test pictures),
+    validation_predictions.csv (to choose a threshold or a temperature by) and results.json. Each is
+    written whole or not at all, results.json last: it stands for all of them. `xraykit collect`
+    makes one table of many, `xraykit card` a model card of one; docs/results.md lists the fields.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if need be; "" saves nothing.
+    task : Task
+    model : keras.Model
+        Saved with its preprocessing; the validation pictures are scored with it.
+    history : DataFrame
+        From `xk.train`.
+    predictions : DataFrame
+        From `xk.predict`, of the test pictures.
+    recipe : Recipe, optional
+        Its name, backbone and alpha stand in the table.
+    audit : Audit, optional
+        From `xk.audit`, of this task; the predictions are put beside it.
+    occlusion, elsewhere : DataFrame of Proportion, optional
+        From `xk.occlusion` and `xk.elsewhere`.
+    **settings
+        What else should stand in the table, such as `seed=42`.
+
+    Raises
+    ------
+    InputError
+        If the folder can't be written, or what is to be saved is not what it should be.
+    """
+    if not folder:
+        return
+    check_task(task)
+    folder = Path(folder).expanduser()
+    if recipe:
+        named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
+        if recipe.stands_in_for:
+            named["stands_in_for"] = recipe.stands_in_for
+        settings = named | settings
+    parts = {split: getattr(task, split) for split in SPLITS}
+    watched = predict(model, task.validation)
+    results = {
+        "schema": SCHEMA,
+        "status": "done",
+        "settings": settings,
+        "task": {
+            "name": task.name,
+            "classes": list(task.class_names),
+            "phantoms": task.phantoms,
+            "pictures": {split: len(images) for split, images in parts.items()},
+            "patients": {split: len(set(images.patients)) for split, images in parts.items()},
+            "notes": list(task.notes),
+            "digest": task.digest,
+        },
+        "recipe": repr(recipe) if recipe else None,
+        "model": {
+            "parameters": model.count_params(),
+            "trainable": trainable_parameters(model),
+        },
+        "history": history.reset_index().to_dict("records"),
+        "scores": {
+            "validation": _scores(watched),
+            "test": _scores(predictions),
+        },
+        "audit": audit.beside(predictions).results() if audit else None,
+        "occlusion": _counts(occlusion),
+        "elsewhere": _counts(elsewhere),
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "hardware": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cpus": os.cpu_count(),
+            "memory": round(psutil.virtual_memory().total / 2**30, 1),
+            "devices": keras.distribution.list_devices(),
+        },
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "model.keras", model.save)
+        write_whole(folder / "history.csv", history.to_csv)
+        for name, table in (("predictions", predictions), ("validation_predictions", watched)):
+            write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
+        write_results(folder, results)
+    except OSError as error:
+        raise InputError(f"Can't save to {folder}: {error.strerror or error}") from error
+    except (TypeError, ValueError, ValidationError) as error:
+        raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _counts(table: pd.DataFrame | None) -> dict[str, dict[str, list[int]]] | None:
+    """Return a table of proportions as pictures so, of how many: a row's name, then a column's."""
+    if table is None:
+        return None
+    return {
+        name: {
+            column: [cell.right, cell.of]
+            for column, cell in row.items()
+            if isinstance(cell, Proportion)
+        }
+        for name, row in table.to_dict("index").items()
+    }
+
+
+def _scores(predictions: pd.DataFrame) -> dict[str, object]:
+    scores, calibrated = score(predictions), calibration(predictions)
+    return {
+        "right": scores.right,
+        "of": scores.of,
+        "interval": list(wilson_interval(scores.right, scores.of)),
+        "loss": scores.loss,
+        "brier": calibrated.brier,
+        "calibration_error": calibrated.error,
+        "calibration_by_chance": calibrated.by_chance[0],
+        "confusion": scores.confusion.to_numpy().tolist(),
+    }
