@@ -1,4 +1,4 @@
-# make demo   both notebooks run on the pictures at hand, and an HTML report of each
+# make demo   both notebooks run on the images at hand, and an HTML report of each
 # make test   everything that CI checks
 # make lab    JupyterLab on the student versions
 # make check  style, and imports that run one way

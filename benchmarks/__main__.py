@@ -24,9 +24,9 @@ def main() -> None:
         result = getattr(import_module(f"benchmarks.{module}"), function)(*given)
         print("\n" + json.dumps(result))
         return
-    from xraykit.data.tasks import find_pictures
+    from xraykit.data.tasks import find_data_folder
 
-    os.environ["XRAYKIT_CHALLENGE_DIR"] = str(find_pictures())
+    os.environ["XRAYKIT_CHALLENGE_DIR"] = str(find_data_folder())
     start, rows = time.perf_counter(), []
     print("| what | handout | kit | ratio |\n|---|---|---|---|")
     for measure in (trainings, batch_sizes, batches, growth):
@@ -114,15 +114,15 @@ def batches() -> Iterator[Row]:
         peer, own = rates[f"handout, {source}"], rates[f"kit, {source}"]
         yield {
             "what": f"(d) {source} to augmented batches, the first epoch, the handout's limits",
-            "handout": f"{median(peer):.0f} pictures/s",
-            "kit": f"{median(own):.0f} pictures/s",
+            "handout": f"{median(peer):.0f} images/s",
+            "kit": f"{median(own):.0f} images/s",
             "ratio": f"{median(k / h for h, k in zip(peer, own, strict=True)):.1f}",
             "rounds": [peer, own],
         }
 
 
 def growth() -> Iterator[Row]:
-    """Measure (f): ten times the pictures, against ten times the time."""
+    """Measure (f): ten times the images, against ten times the time."""
     sizes = (300, 3_000, 30_000)
     with tempfile.TemporaryDirectory() as folder:
         rounds = [[child("kit", "growth", folder, n) for n in sizes] for _ in range(ROUNDS)]
@@ -134,12 +134,12 @@ def growth() -> Iterator[Row]:
         ratio = median(b / a / 10 for a, b in zip(*times, strict=True))
         grown = median(b / a for a, b in zip(*memory, strict=True))
         yield {
-            "what": f"(f) {sizes[large]:,} pictures from files, MobileNet 0.25 (random weights), "
+            "what": f"(f) {sizes[large]:,} images from files, MobileNet 0.25 (random weights), "
             f"3 epochs, beside {sizes[small]:,}",
             "handout": "–",
             "kit": f"{median(times[1]):.1f} s ({median(times[0]):.1f}), "
             f"{median(memory[1]):.0f} MB ({median(memory[0]):.0f})",
-            "ratio": f"time per picture {ratio:.2f}, memory {grown:.2f}",
+            "ratio": f"time per image {ratio:.2f}, memory {grown:.2f}",
             "rounds": [times, memory],
         }
 

@@ -16,17 +16,17 @@ FOLDS, EPOCHS, SEEDS = 10, 15, (42, 1, 2)
 NETWORKS = {
     "MobileNetV2": {},
     "MobileNet": {"alpha": 0.75},
-    "ResNet50": {"cut_at": "conv4_block6_out"},
+    "ResNet50": {"end_at": "conv4_block6_out"},
 }
-WAYS = {
+PERTURBATIONS = {
     "augmentation": {
         "none": {},
         "the kit's": {"augmentation": "kit"},
         "the handout's": {"augmentation": "handout"},
     },
     "views": {
-        "exact": {"augmentation": "kit", "exact": True},
-        "8 views": {"augmentation": "kit", "views": 8},
+        "exact": {"augmentation": "kit", "use_feature_cache": False},
+        "8 views": {"augmentation": "kit", "n_views": 8},
     },
     "batch_norm": {
         "frozen": {"batch_norm": "frozen"},
@@ -47,7 +47,7 @@ def views(backbone: str) -> list[str]:
 
 
 def batch_norm(backbone: str) -> list[str]:
-    """Compare ImageNet's BatchNorm statistics with those of the training pictures."""
+    """Compare ImageNet's BatchNorm statistics with those of the training images."""
     return _compare("batch_norm", backbone)
 
 
@@ -59,11 +59,11 @@ def precision(backbone: str) -> list[str]:
 def _compare(name: str, backbone: str) -> list[str]:
     """Return a line a way: right of all, mean over folds, and the difference to the first way."""
     lines, first = [], None
-    for way, options in WAYS[name].items():
+    for way, options in PERTURBATIONS[name].items():
         folds = pd.concat([_folds(backbone, seed, **options) for seed in SEEDS])
-        right, rates = int(folds["sum"].sum()), folds["mean"].to_numpy()
+        correct, rates = int(folds["sum"].sum()), folds["mean"].to_numpy()
         first = rates if first is None else first
-        score = xk.Proportion(right, int(folds["count"].sum()))
+        score = xk.Proportion(correct, int(folds["count"].sum()))
         line = f"{backbone}, {way}: {score}; mean of {len(rates)} folds {rates.mean():.3f}"
         if rates is not first:
             gap = rates - first
@@ -85,5 +85,5 @@ def _folds(backbone: str, seed: int, **settings: object) -> pd.DataFrame:
         backbone=backbone, epochs=EPOCHS, **NETWORKS[backbone], **settings
     )
     predictions = xk.cross_validate(recipe, _task(), folds=FOLDS, seed=seed)
-    right = predictions["true"] == predictions["predicted"]
-    return right.groupby(predictions["fold"]).agg(["sum", "count", "mean"]).astype(np.float64)
+    correct = predictions["true"] == predictions["predicted"]
+    return correct.groupby(predictions["fold"]).agg(["sum", "count", "mean"]).astype(np.float64)

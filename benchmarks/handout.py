@@ -38,7 +38,7 @@ def generator() -> ImageDataGenerator:
 
 
 def from_files(subset: str) -> DirectoryIterator:
-    """Return batches of augmented pictures, decoded anew in each epoch."""
+    """Return batches of augmented images, decoded anew in each epoch."""
     return generator().flow_from_directory(
         Path(os.environ["XRAYKIT_CHALLENGE_DIR"], "all", "train"),
         target_size=(224, 224),

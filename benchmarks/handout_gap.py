@@ -28,7 +28,7 @@ from xraykit import keras
 from xraykit._keras import tf
 from xraykit.models.graph import cut
 from xraykit.training.batches import Views
-from xraykit.training.feature_cache import FeatureBank
+from xraykit.training.feature_cache import FeatureCache
 from xraykit.training.optimizers import build_optimizer
 from xraykit.training.precision import computing_in
 
@@ -134,7 +134,7 @@ def _task(split: str, seed: int = 42) -> xk.Task:
     if split == "by patient":
         return xk.load_task("multiclass", seed=seed)
     task = xk.load_task("multiclass", allow_leak=True)
-    images = task.train.join(task.validation)
+    images = task.development
     order = np.array(sorted(range(len(images)), key=lambda row: images.paths[row]))
     parts: tuple[list, list] = [], []
     for label in range(len(task.class_names)):
@@ -182,7 +182,7 @@ def _features(folder: Path, task: xk.Task, n_views: int) -> tuple[np.ndarray, np
     recipe = xk.recipes["handout-task2"].as_published()
     model = recipe.build(task.class_names)
     with computing_in("mixed_bfloat16", model):
-        bank = FeatureBank(cut(model)[0], "mixed_bfloat16", "float16")
+        bank = FeatureCache(cut(model)[0], "mixed_bfloat16", "float16")
         train = bank.features(Views(task.train, xk.Augmentation.handout(), n_views, 42))
         test = bank.features(Views(task.test))
     rows, zeros = np.arange(len(task.train)), np.zeros(len(task.test), int)
@@ -226,7 +226,7 @@ def _train_recipe(task: xk.Task, n_views: int, epochs: int, seed: int) -> dict[s
     with redirect_stdout(io.StringIO()):  # a line per epoch
         model, _ = recipe.train(task, seed)
     scores = xk.score(xk.predict(model, task.test))
-    return {"correct": scores.right, "total": scores.of, "loss": round(scores.loss, 3)}
+    return {"correct": scores.correct, "total": scores.total, "loss": round(scores.loss, 3)}
 
 
 def _save(path: Path, array: np.ndarray) -> None:

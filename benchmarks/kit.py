@@ -1,4 +1,4 @@
-"""The kit's way: `xk.train`, from the feature bank."""
+"""The kit's way: `xk.train`, from the feature cache."""
 
 import os
 import time
@@ -10,8 +10,8 @@ from PIL import Image
 
 import xraykit as xk
 from xraykit import keras
-from xraykit.data.images import read_picture
-from xraykit.progress import in_threads
+from xraykit.data.images import read_image
+from xraykit.progress import thread_map
 from xraykit.training.batches import Batches, Views
 
 from . import handout
@@ -26,7 +26,7 @@ def network(kind: str, class_names: tuple[str, ...]) -> keras.Model:
 
 
 def train(kind: str, precision: str) -> dict[str, object]:
-    """Measure one training from pictures on disk and an empty cache, and two with it warm."""
+    """Measure one training from images on disk and an empty cache, and two with it warm."""
     with PeakMemory() as memory:
         start = time.perf_counter()
         task = xk.load_task("multiclass", os.environ["XRAYKIT_CHALLENGE_DIR"])
@@ -63,17 +63,17 @@ def _train(kind: str, task: xk.Task, epochs: int, precision: str, batch_size: in
         batch_size=batch_size,
         learning_rate=1e-4,
         augmentation=xk.Augmentation.handout(),
-        views=8,
+        n_views=8,
         precision=precision,
     )
     return time.perf_counter() - start
 
 
 def batches() -> dict[str, object]:
-    """Measure pictures a second to augmented batches, with the handout's values for both."""
+    """Measure images a second to augmented batches, with the handout's values for both."""
     root = os.environ["XRAYKIT_CHALLENGE_DIR"]
     task = xk.load_task("multiclass", root)
-    images = task.train.join(task.validation)
+    images = task.development
     floats = images.pixels.astype(np.float32)
     files = [task.root / path for path in images.paths]
     rates: dict[str, list[float]] = {}
@@ -102,20 +102,20 @@ def batches() -> dict[str, object]:
             flow[number]
         measure("handout, files", handout.TRAIN, start)
         start = time.perf_counter()
-        pixels = np.stack(in_threads(lambda path: read_picture(path, 224)[0], files))
+        pixels = np.stack(thread_map(lambda path: read_image(path, 224)[0], files))
         kit(replace(images, pixels=pixels), epoch)
         measure("kit, files", len(images), start)
     return rates
 
 
-def growth(folder: str, pictures: int) -> dict[str, object]:
-    """Measure a training on so many pictures, read from their files, with a small frozen network.
+def growth(folder: str, images: int) -> dict[str, object]:
+    """Measure a training on so many images, read from their files, with a small frozen network.
 
     They are the challenge's, made small, again and again, each time with another first pixel.
     """
-    root = Path(folder, str(pictures))
+    root = Path(folder, str(images))
     if not root.exists():
-        _repeat(root, pictures)
+        _repeat(root, images)
     with PeakMemory() as memory:
         start = time.perf_counter()
         task = xk.load_task("binary", root, image_size=40, in_memory=False)
@@ -127,15 +127,15 @@ def growth(folder: str, pictures: int) -> dict[str, object]:
     return {"seconds": seconds, "memory": memory.peak}
 
 
-def _repeat(root: Path, pictures: int) -> None:
+def _repeat(root: Path, images: int) -> None:
     task = xk.load_task("binary", os.environ["XRAYKIT_CHALLENGE_DIR"], image_size=40)
-    images = task.train.join(task.validation)
-    for number in range(pictures):
+    images = task.development
+    for number in range(images):
         row = number % len(images)
         pixels = images.pixels[row].copy()
         pixels[0, 0] = [number // 65536, number // 256 % 256, number % 256]
         split = "test" if number % 10 == 0 else "train"
         label = images.class_names[images.labels[row]]
-        path = root / "two" / split / label / f"picture {number}.png"
+        path = root / "two" / split / label / f"image {number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)

@@ -1,4 +1,4 @@
-"""Pictures for tests: a tiny challenge drawn here, and the real one where there is one."""
+"""Images for tests: a tiny challenge drawn here, and the real one where there is one."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ NAMES = {
 
 
 def draw(path, label, seed, size=40):
-    """Write a grey picture with a bright bar whose place tells the class, and noise."""
+    """Write a grey image with a bright bar whose place tells the class, and noise."""
     pixels = np.random.default_rng(seed).integers(0, 120, (size, size), dtype=np.uint8)
     start = 4 + 9 * CLASSES.index(label)
     pixels[:, start : start + 6] += 120
@@ -54,7 +54,7 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture
 def challenge(tmp_path):
-    """A tiny challenge of 24 training and 4 test pictures a class, to be damaged at will."""
+    """A tiny challenge of 24 training and 4 test images a class, to be damaged at will."""
     return draw_challenge(tmp_path / "challenge")
 
 
@@ -103,6 +103,6 @@ def real_vgg16(real_weights):
 
 @pytest.fixture
 def no_environment(monkeypatch):
-    """Neither pictures nor weights are named by the environment."""
+    """Neither images nor weights are named by the environment."""
     for variable in ("XRAYKIT_CHALLENGE_DIR", "XRAYKIT_WEIGHTS_DIR"):
         monkeypatch.delenv(variable, raising=False)

@@ -1,13 +1,13 @@
 import pytest
 
-from xraykit.files import write_whole
+from xraykit.files import atomic_write
 
 
 def test_when_a_file_is_replaced_then_who_reads_the_old_one_reads_it_whole(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with path.open() as reader:
-        write_whole(path, lambda partial: partial.write_text("new and longer"))
+        atomic_write(path, lambda partial: partial.write_text("new and longer"))
         assert reader.read() == "old"
     assert path.read_text() == "new and longer"
     assert list(tmp_path.iterdir()) == [path]
@@ -22,6 +22,6 @@ def test_when_writing_fails_then_the_old_file_stays_and_nothing_is_left(tmp_path
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_whole(path, fail)
+        atomic_write(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

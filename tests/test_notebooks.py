@@ -51,14 +51,14 @@ def short(path, data):
     """Parameters for a run of seconds, without ImageNet weights."""
     task = path.stem.partition("_")[0]
     first = {"data": str(data), "recipe": f"{task}-smallcnn", "epochs": 2}
-    first |= {"overrides": {"image_size": 32}, "phantom_pictures": 40}
+    first |= {"overrides": {"image_size": 32}, "n_phantoms": 40}
     second = {"compare_with": ["task2-smallcnn-narrow"], "cross_validation_folds": 2}
     return first | (second if task == "task2" else {})
 
 
 @pytest.fixture
 def nothing_elsewhere(monkeypatch):
-    """Hundreds of pictures that a run on drawn ones need not read."""
+    """Hundreds of images that a run on drawn ones need not read."""
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
 
 
@@ -78,7 +78,7 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
         path,
         tmp_path / "out.ipynb",
         short(path, drawn_challenge)
-        | {"save_to": str(tmp_path / "saved"), "retrain_occluded": True},
+        | {"save_to": str(tmp_path / "saved"), "retrain_perturbed": True},
         progress_bar=False,
         kernel_name="python3",
     )
@@ -93,13 +93,12 @@ def test_when_run_headless_then_it_ends_without_a_warning_and_saves(
     if path.stem.startswith("task2"):
         text = shown(tmp_path / "out.ipynb")
         assert "1: task2-smallcnn" in text and "2: task2-smallcnn-narrow" in text
-        assert text.count("**On the real pictures:**") == len(xk.EXPERIMENTS)
+        assert text.count("**On the real images:**") == len(xk.EXPERIMENTS)
     if path.stem.startswith("task1"):  # one of them shows it
         papermill.execute_notebook(
             path,
             tmp_path / "again.ipynb",
-            short(path, drawn_challenge)
-            | {"save_to": str(tmp_path / "again"), "phantom_pictures": 0},
+            short(path, drawn_challenge) | {"save_to": str(tmp_path / "again"), "n_phantoms": 0},
             progress_bar=False,
             kernel_name="python3",
         )
@@ -120,7 +119,7 @@ def test_when_checked_by_nbval_then_outputs_are_the_promised_ones(path, tmp_path
     papermill.execute_notebook(
         path,
         copy,
-        short(path, drawn_challenge) | {"phantom_pictures": 0},
+        short(path, drawn_challenge) | {"n_phantoms": 0},
         prepare_only=True,
         progress_bar=False,
     )
@@ -141,7 +140,7 @@ def test_when_run_on_real_images_and_weights_then_the_default_runs_and_says_why(
     path, tmp_path, real_challenge, real_weights
 ):
     out = tmp_path / "out.ipynb"
-    few = {"epochs": 2, "phantom_pictures": 0}
+    few = {"epochs": 2, "n_phantoms": 0}
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
     default = rank_recipes("binary" if path.stem.startswith("task1") else "multiclass").index[0]
     assert f"Recipe {default} with epochs=2: the default" in shown(out)
@@ -155,19 +154,19 @@ def test_when_run_on_real_images_and_weights_then_the_default_runs_and_says_why(
 @on_both
 @pytest.mark.slow
 @pytest.mark.usefixtures("nothing_elsewhere")
-def test_when_there_are_neither_pictures_nor_weights_then_it_says_so_and_takes_the_small_network(
+def test_when_there_are_neither_images_nor_weights_then_it_says_so_and_takes_the_small_network(
     path, tmp_path, monkeypatch
 ):
-    xk.draw_phantoms(tmp_path / "phantoms", pictures=120, shortcut=1.0)
+    xk.draw_phantoms(tmp_path / "phantoms", images=120, shortcut=1.0)
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     for proxy in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # where nobody answers
     out = tmp_path / "out.ipynb"
     few = {"data": str(tmp_path / "phantoms"), "overrides": {"image_size": 64}}
-    few |= {"epochs": 2, "phantom_pictures": 0}
+    few |= {"epochs": 2, "n_phantoms": 0}
     papermill.execute_notebook(path, out, few, progress_bar=False, kernel_name="python3")
-    assert "PHANTOMS, pictures of nobody" in shown(out)
+    assert "PHANTOMS, images of nobody" in shown(out)
     assert "SmallCNN: pixels" in shown(out)
     assert "it stands in for task" in shown(out) and "xraykit doctor" in shown(out)
     assert "Downloading" not in shown(out)

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from xraykit.progress import in_threads
+from xraykit.progress import thread_map
 
 
 def test_when_one_fails_then_nothing_goes_on_after_the_error():
@@ -16,7 +16,7 @@ def test_when_one_fails_then_nothing_goes_on_after_the_error():
         ended.append(number)
 
     with pytest.raises(OSError, match="No space left"):
-        in_threads(work, range(100))
+        thread_map(work, range(100))
     assert sorted(begun) == sorted(ended)
     before = len(begun)
     time.sleep(0.2)

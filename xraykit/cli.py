@@ -19,7 +19,7 @@ def cli() -> None:
 
 @cli.group()
 def data() -> None:
-    """Bring pictures in."""
+    """Bring images in."""
 
 
 @data.command()
@@ -38,22 +38,22 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path) -> None
     except OSError as error:
         raise InputError(f"Can't copy {given[0]} to {to}: {error}") from error
     known = "" if to == DATA else f"; set XRAYKIT_CHALLENGE_DIR={to} for the notebooks to find them"
-    click.echo(f"Pictures are in {to}{known}")
+    click.echo(f"Images are in {to}{known}")
 
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--task", default="multiclass", show_default=True, help="Or binary, for two/ alone.")
-@click.option("--pictures", type=int, help="How many in all; by default as the challenge has.")
+@click.option("--images", type=int, help="How many in all; by default as the challenge has.")
 @click.option(
     "--shortcut", default=0.0, show_default=True, help="0 to 1: how far all but disease tells."
 )
 @click.option("--seed", default=42, show_default=True, help="For an independent set, another seed.")
-def phantoms(folder: Path, task: str, pictures: int | None, shortcut: float, seed: int) -> None:
+def phantoms(folder: Path, task: str, images: int | None, shortcut: float, seed: int) -> None:
     """Draw radiographs of nobody into FOLDER, in the challenge's layout, with a manifest."""
     from .data.phantoms import PHANTOMS, draw_phantoms
 
-    drawn = draw_phantoms(folder, task, pictures, shortcut, seed)
+    drawn = draw_phantoms(folder, task, images, shortcut, seed)
     click.echo(drawn.groupby(["split", "class"]).size().unstack().to_string())
     click.echo(f"{len(drawn)} phantoms are in {folder}, and what is in each in {PHANTOMS}")
 
@@ -126,7 +126,7 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
         runs.write_csv(table, csv)
     if html:
         runs.write_page(table, html)
-    click.echo(runs.shown(table).to_string(index=False, na_rep="", max_colwidth=70))
+    click.echo(runs.display_runs(table).to_string(index=False, na_rep="", max_colwidth=70))
 
 
 @cli.command()
@@ -164,10 +164,10 @@ def card(folders: tuple[Path, ...]) -> None:
 def audit(
     folder: str, name: str | None, predictions: Path | None, html: Path | None, seed: int
 ) -> None:
-    """Look for what makes a score on the pictures in FOLDER worth less than it seems.
+    """Look for what makes a score on the images in FOLDER worth less than it seems.
 
     FOLDER holds two/ and all/; by default it is found as in the notebooks. Names patients across
-    splits, pictures that are there twice, and what tells the class without lungs. Found or not,
+    splits, images that are there twice, and what tells the class without lungs. Found or not,
     the exit code is 0.
     """
     from .audit.audit import audit_folder
@@ -179,7 +179,7 @@ def audit(
     for each in audits:
         click.echo(f"{each}\n")
     if html:
-        write_page(audits, html)
+        write_page([audit.to_html() for audit in audits], html)
         click.echo(f"Page: {html}")
 
 
@@ -237,7 +237,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
 
     NAME is task1_recipes, task2_recipes, repairs, repairs_finetuned, backbones, optimizers,
     batch_sizes, depth, dropout, early_stopping, schedules, preprocessing, batch_norm,
-    more_pictures, learning_curve or augmentation. Leaves a table and a figure, NAME.csv and
+    more_images, learning_curve or augmentation. Leaves a table and a figure, NAME.csv and
     NAME.png.
     """
     from .experiments.experiments import run_experiment
@@ -245,7 +245,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)  # or an hour might be lost
     result = run_experiment(name, recipe, folds=folds, seed=seed)
     result.save(to)
-    click.echo(f"\n{result.shown().to_string()}\n")
+    click.echo(f"\n{result.display_table().to_string()}\n")
     click.echo(f"{result.answer}\nTable and figure: {to / name}.csv and .png")
 
 
@@ -300,7 +300,7 @@ def cache(clear: bool) -> None:
     "--to", type=click.Path(path_type=Path), default=Path("reports"), help="By default reports/."
 )
 def demo(to: Path) -> None:
-    """Run both notebooks on the pictures at hand."""
+    """Run both notebooks on the images at hand."""
     from .headless.demo import run_demo
 
     click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))
@@ -317,7 +317,7 @@ def demo(to: Path) -> None:
 def gallery(to: Path, seed: int) -> None:
     """Draw ten figures that tell the story, and a page of them with their numbers.
 
-    Both tasks are trained anew on the pictures at hand. No figure shows a picture of a patient.
+    Both tasks are trained anew on the images at hand. No figure shows an image of a patient.
     """
     from .experiments.gallery import draw_gallery
 

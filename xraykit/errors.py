@@ -47,11 +47,15 @@ def check_kind(given: object, kind: type, expected: str) -> None:
         raise InputError(f"Expected {expected}; found {found}")
 
 
-MOST = 2**31  # seeds beyond it, and what is added to them, are too large for NumPy
+MAX_SEED = 2**31  # seeds beyond it, and what is added to them, are too large for NumPy
 
 
 def check_whole_number(name: str, given: object, least: int) -> None:
     """Raise the error for a number that is not whole, below `least` or above MOST."""
-    if isinstance(given, bool) or not isinstance(given, Integral) or not least <= given <= MOST:
-        most = f", at most {MOST}" if isinstance(given, Integral) and given > MOST else " or more"
+    if isinstance(given, bool) or not isinstance(given, Integral) or not least <= given <= MAX_SEED:
+        most = (
+            f", at most {MAX_SEED}"
+            if isinstance(given, Integral) and given > MAX_SEED
+            else " or more"
+        )
         raise InputError(f"{name}={given!r}: expected a whole number, {least}{most}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from .errors import InputError
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` write a file under another name beside `path`, and rename it when it is done."""
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
@@ -35,6 +35,6 @@ def write_text(text: str, path: str | Path) -> None:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        atomic_write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}") from error

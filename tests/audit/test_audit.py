@@ -12,11 +12,11 @@ from xraykit.audit import baselines
 from xraykit.audit import checks as module
 from xraykit.audit.audit import Audit
 from xraykit.audit.baselines import Baseline
-from xraykit.audit.checks import across_splits, left_out, pictures_of, without_lungs
-from xraykit.audit.features import Measure
+from xraykit.audit.checks import check_patients, image_table, left_out, without_lungs
+from xraykit.audit.features import ImageFeature
 from xraykit.audit.report import write_page
 
-SHORTCUTS = ["file facts", "border", "marks"]
+SHORTCUTS = ["file metadata", "border", "text-like marks"]
 
 
 def flagged(audit):
@@ -27,7 +27,7 @@ def flagged(audit):
 def audited(binary):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(baselines, "TREES", 20)
-        return xk.audit(binary)
+        return xk.audit_task(binary)
 
 
 @pytest.fixture
@@ -54,59 +54,59 @@ def test_when_the_border_tells_the_class_then_it_is_flagged(audited):
 def test_when_predictions_are_given_then_the_network_stands_beside_the_baselines(
     audited, predictions
 ):
-    beside = audited.beside(predictions)
-    of = len(predictions)
-    assert beside.baselines.loc["the network", "test"] == xk.Proportion(of - 1, of)
-    assert f"right, {of - 1 - of // 2} beyond guessing; " in str(beside)
+    beside = audited.with_predictions(predictions)
+    total = len(predictions)
+    assert beside.baselines.loc["the network", "test"] == xk.Proportion(total - 1, total)
+    assert f"right, {total - 1 - total // 2} beyond guessing; " in str(beside)
     assert "the network" not in audited.baselines.index
 
 
 def test_when_the_network_only_guesses_then_the_sentence_says_so(audited, predictions):
     always = predictions.assign(predicted="normal")
-    assert audited.beside(always).sentence.endswith("right, no more than guessing.")
+    assert audited.with_predictions(always).summary.endswith("right, no more than guessing.")
 
 
-def answers(right):
-    """Predictions of pictures, half normal and half covid, of which some are right."""
-    true = np.repeat(["normal", "covid"], len(right) // 2)
+def answers(correct):
+    """Predictions of images, half normal and half covid, of which some are right."""
+    true = np.repeat(["normal", "covid"], len(correct) // 2)
     other = np.where(true == "normal", "covid", "normal")
-    said = np.where(right, true, other)
+    said = np.where(correct, true, other)
     columns = {f"probability_{name}": 1.0 * (said == name) for name in ("normal", "covid")}
-    table = {"path": [f"{row}.png" for row in range(len(right))], "true": true, "predicted": said}
+    table = {"path": [f"{row}.png" for row in range(len(correct))], "true": true, "predicted": said}
     return pd.DataFrame(table | columns)
 
 
-def forest(name, right, crossed, tested=True):
+def forest(name, correct, crossed, tested=True):
     said = pd.DataFrame({"true": "a", "predicted": ["a"] * crossed + ["b"] * (40 - crossed)})
-    measure = Measure(name, "", None, tested)
-    return Baseline(measure, None, answers(right), said.assign(repeat=1, fold=1))
+    measure = ImageFeature(name, "", None, tested)
+    return Baseline(measure, None, answers(correct), said.assign(repeat=1, fold=1))
 
 
 def sentence(network, flagged, border, facts=(20, [True] * 20), verdict=""):
-    """The sentence on 20 test pictures; file facts and coarse pixels are all right there."""
+    """The sentence on 20 test images; file metadata and coarse pixels are all right there."""
     fitted = (
         forest("guessing", [True] * 10 + [False] * 10, 20, tested=False),
         forest("border", border[1], border[0]),
-        forest("file facts", facts[1], facts[0]),
+        forest("file metadata", facts[1], facts[0]),
         forest("16 × 16 pixels", [True] * 20, 40, tested=False),
     )
-    rows = pd.DataFrame({"flagged": [each.measure.name in flagged for each in fitted]})
+    rows = pd.DataFrame({"flagged": [each.feature.name in flagged for each in fitted]})
     rows["verdict"] = verdict
-    rows.index = [each.measure.name for each in fitted]
+    rows.index = [each.feature.name for each in fitted]
     predictions = None if network is None else answers(network)
-    return Audit(None, rows, None, {}, fitted, predictions).sentence
+    return Audit(None, rows, None, {}, fitted, predictions).summary
 
 
 SEVENTEEN = [False] * 3 + [True] * 17
 
 
-def test_sentence_compares_the_network_with_the_best_in_cross_validation_picture_by_picture():
-    said = sentence([True] * 18 + [False] * 2, ["border", "file facts"], (30, SEVENTEEN))
+def test_sentence_compares_the_network_with_the_best_in_cross_validation_images_by_images():
+    said = sentence([True] * 18 + [False] * 2, ["border", "file metadata"], (30, SEVENTEEN))
     assert said == (
-        "From border alone a forest has 17/20 = 85 % [64, 95] test pictures right; guessing has "
+        "From border alone a forest has 17/20 = 85 % [64, 95] test images right; guessing has "
         "10/20 = 50 % [30, 70]. The network has 18/20 = 90 % [70, 97] right, 8 beyond guessing; 7 "
         "beyond guessing can be had without lungs. Both have 15 right, the network alone 3, "
-        "the forest alone 2: the two can't be told apart on these pictures (exact McNemar test, "
+        "the forest alone 2: the two can't be told apart on these images (exact McNemar test, "
         "p = 1)."
     )
 
@@ -133,7 +133,7 @@ def test_when_there_is_no_verdict_then_no_score_is_said_to_need_no_lungs():
 
 
 def test_when_one_measure_alone_has_a_verdict_then_it_is_the_one_named():
-    assert sentence(None, ["file facts"], (30, SEVENTEEN)).startswith("From file facts alone")
+    assert sentence(None, ["file metadata"], (30, SEVENTEEN)).startswith("From file metadata alone")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_when_one_measure_alone_has_a_verdict_then_it_is_the_one_named():
 def test_when_there_are_p_values_then_holms_correction_decides(
     audited, monkeypatch, given, corrected, verdicts
 ):
-    learned = audited.task.train.join(audited.task.validation)
+    learned = audited.task.development
     left = iter(given)
 
     def p(table, labels, patients, seed):
@@ -173,38 +173,38 @@ def test_when_there_are_too_few_patients_for_a_verdict_then_the_row_says_so(audi
 
 def test_when_a_measure_is_noise_then_a_forest_of_it_only_guesses(binary, monkeypatch):
     rng = np.random.default_rng(0)
-    noise = Measure("noise", "", lambda path, grey: rng.normal(size=5), True)
-    monkeypatch.setattr(baselines, "MEASURES", (noise,))
+    noise = ImageFeature("noise", "", lambda path, grey: rng.normal(size=5), True)
+    monkeypatch.setattr(baselines, "IMAGE_FEATURES", (noise,))
     monkeypatch.setattr(baselines, "TREES", 50)
-    pictures = sum(map(len, (binary.train, binary.validation, binary.test)))
-    _, found = baselines.fit_baselines(binary, [np.zeros((2, 2))] * pictures, 1, 5, seed=1)
-    right, of = found.counts["cross-validated"]
-    assert right <= 0.8 * of
+    images = sum(map(len, (binary.train, binary.validation, binary.test)))
+    _, found = baselines.fit_baselines(binary, [np.zeros((2, 2))] * images, 1, 5, seed=1)
+    correct, total = found.counts["cross-validated"]
+    assert correct <= 0.8 * total
 
 
 def test_when_files_were_left_out_then_the_audit_names_them(audited):
-    skipped = pd.DataFrame([["two/train/covid/x.png", "not a picture"]], columns=["path", "reason"])
+    skipped = pd.DataFrame([["two/train/covid/x.png", "not an image"]], columns=["path", "reason"])
     verdict, flagged, _, evidence = left_out(replace(audited.task, skipped=skipped))
     assert (verdict, flagged) == ("found: 1 file", True)
-    assert evidence == "two/train/covid/x.png: not a picture."
+    assert evidence == "two/train/covid/x.png: not an image."
     assert audited.rows.loc["files left out", "verdict"] == "none"
 
 
 @pytest.mark.parametrize("given", ["binary", None, pd.DataFrame()])
 def test_when_it_is_no_task_then_one_line_says_so(given):
     with pytest.raises(xk.InputError, match=r"Expected a task, as xk.load_task gives it; found"):
-        xk.audit(given)
+        xk.audit_task(given)
 
 
-def test_when_predictions_are_of_other_pictures_then_one_line_says_so(audited, predictions):
-    with pytest.raises(xk.InputError, match="predictions of the 8 test pictures of the binary"):
-        audited.beside(predictions.iloc[1:])
-    with pytest.raises(xk.InputError, match="predictions of the 8 test pictures of the binary"):
-        audited.beside(pd.concat([predictions, predictions.iloc[:1]]))
+def test_when_predictions_are_of_other_images_then_one_line_says_so(audited, predictions):
+    with pytest.raises(xk.InputError, match="predictions of the 8 test images of the binary"):
+        audited.with_predictions(predictions.iloc[1:])
+    with pytest.raises(xk.InputError, match="predictions of the 8 test images of the binary"):
+        audited.with_predictions(pd.concat([predictions, predictions.iloc[:1]]))
 
 
 def test_when_shown_then_every_row_and_score_is_in_text_and_page(audited, predictions, tmp_path):
-    beside = audited.beside(predictions)
+    beside = audited.with_predictions(predictions)
     beside.save(tmp_path / "new" / "audit.html")
     page = (tmp_path / "new" / "audit.html").read_text(encoding="utf-8")
     for said in [*beside.rows.index, *beside.baselines["test"]]:
@@ -234,7 +234,7 @@ def damaged(challenge):
 @pytest.mark.slow
 def test_when_a_set_is_damaged_then_each_damage_is_named(damaged):
     task = xk.load_task("multiclass", damaged, image_size=32)
-    audit = xk.audit(task)
+    audit = xk.audit_task(task)
     leak = audit.rows.loc["patients across splits"]
     assert leak["flagged"] and "1 in train" in leak["evidence"] and "1 in test" in leak["evidence"]
     assert "across splits" in audit.rows.loc["exact duplicates", "verdict"]
@@ -243,11 +243,11 @@ def test_when_a_set_is_damaged_then_each_damage_is_named(damaged):
 
 
 @pytest.mark.slow
-def test_when_a_picture_is_gone_then_one_line_says_so(challenge):
+def test_when_an_image_is_gone_then_one_line_says_so(challenge):
     task = xk.load_task("binary", challenge, image_size=32)
     (task.root / task.train.paths[3]).unlink()
     with pytest.raises(xk.InputError, match="can't be read any more: not a regular file"):
-        xk.audit(task)
+        xk.audit_task(task)
 
 
 @pytest.mark.slow
@@ -256,28 +256,26 @@ def test_when_phantoms_are_tied_then_what_needs_no_lungs_is_flagged_and_else_not
     tmp_path, shortcut, expected
 ):
     xk.draw_phantoms(tmp_path, shortcut=shortcut, seed=71)
-    assert flagged(xk.audit(xk.load_task("multiclass", tmp_path, image_size=64))) == expected
+    assert flagged(xk.audit_task(xk.load_task("multiclass", tmp_path, image_size=64))) == expected
 
 
 @pytest.mark.slow
-def test_when_real_pictures_are_audited_then_what_is_known_of_them_is_found(
-    real_challenge, tmp_path
-):
+def test_when_real_images_are_audited_then_what_is_known_of_them_is_found(real_challenge, tmp_path):
     page = tmp_path / "audit.html"
     said = xraykit("audit", real_challenge, "--html", page)
     assert said.returncode == 0 and not said.stderr
     assert page.read_text(encoding="utf-8").count('<section class="xk-audit">') == 2
-    for part, file_right, border_right, of in zip(
+    for part, file_right, border_right, total in zip(
         said.stdout.split("Audit of the ")[1:], (17, 27), (18, 27), (18, 36), strict=True
     ):
         assert "ieee8023:13: 3 in test, 1 in train" in part
         assert "E63574A7-4188-4C8D-8D17-9D67A18A1AFA" in part
         assert "F4341CE7-73C9-45C6-99C8-8567A5484B63" in part
-        for name, known in (("file facts", file_right), ("border", border_right)):
+        for name, known in (("file metadata", file_right), ("border", border_right)):
             assert f"✗ {name}: tells the class" in part
             row = next(line for line in part.splitlines() if line.startswith(f"{name}  "))
-            right, _, tested = row.split("]")[1].split("=")[0].strip().partition("/")
-            assert int(tested) == of and abs(int(right) - known) <= 2
+            correct, _, tested = row.split("]")[1].split("=")[0].strip().partition("/")
+            assert int(tested) == total and abs(int(correct) - known) <= 2
 
 
 @pytest.mark.parametrize(
@@ -306,7 +304,7 @@ def test_when_a_leak_is_kept_then_the_row_says_so_whichever_part_it_is_in(damage
         task = xk.load_task("multiclass", damaged, image_size=32, seed=seed, allow_leak=True)
         if set(task.leaking["path"]) <= set(getattr(task, part).paths):
             break
-    row = across_splits(task, pictures_of(task))
+    row = check_patients(task, image_table(task))
     assert task.leaking["path"].iloc[0] in row[3]
     assert f"1 in {part}" in row[3] and row[3].endswith("They were kept.")
 
@@ -325,9 +323,11 @@ def test_when_predictions_make_no_sense_then_one_line_says_so(
     audited, predictions, columns, message
 ):
     with pytest.raises(xk.InputError, match=message):
-        audited.beside(predictions.assign(**columns))
+        audited.with_predictions(predictions.assign(**columns))
 
 
 def test_when_predictions_are_in_another_order_then_nothing_changes(audited, predictions):
     shuffled = predictions.sample(frac=1, random_state=0)
-    assert audited.beside(shuffled).sentence == audited.beside(predictions).sentence
+    assert (
+        audited.with_predictions(shuffled).summary == audited.with_predictions(predictions).summary
+    )

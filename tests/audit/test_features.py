@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from xraykit.audit.features import MEASURES, border, file_facts, marks
+from xraykit.audit.features import IMAGE_FEATURES, border, file_metadata, marks
 
 HERE = None  # where a measure needs no file
 
@@ -16,9 +16,9 @@ def chest():
 
 
 def written(grey, text, at, size=20):
-    picture = Image.fromarray(grey)
-    ImageDraw.Draw(picture).text(at, text, fill=240, font=ImageFont.load_default(size))
-    return np.asarray(picture)
+    image = Image.fromarray(grey)
+    ImageDraw.Draw(image).text(at, text, fill=240, font=ImageFont.load_default(size))
+    return np.asarray(image)
 
 
 def test_the_border_is_the_outermost_3_of_64_pixels_and_nothing_further_in(chest):
@@ -54,10 +54,14 @@ def test_when_only_the_lungs_change_then_border_and_marks_do_not(chest):
 def test_file_facts_are_width_height_bytes_and_channels(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGBA", (30, 20)).save(path)
-    facts = file_facts(path, None)
+    facts = file_metadata(path, None)
     np.testing.assert_allclose(np.exp(facts[:3]), [30, 20, path.stat().st_size])
     assert facts[3] == 4
 
 
 def test_three_can_get_a_verdict():
-    assert [each.name for each in MEASURES if each.tested] == ["file facts", "border", "marks"]
+    assert [each.name for each in IMAGE_FEATURES if each.is_tested] == [
+        "file metadata",
+        "border",
+        "text-like marks",
+    ]

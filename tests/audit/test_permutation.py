@@ -3,7 +3,7 @@ import pytest
 
 import xraykit as xk
 from xraykit.audit import permutation
-from xraykit.audit.permutation import deal, least_p, permutation_p
+from xraykit.audit.permutation import deal, permutation_p, smallest_p
 
 ONE_EACH = tuple(f"p{i}" for i in range(60))
 
@@ -26,7 +26,7 @@ def test_when_the_table_tells_nothing_then_p_is_rarely_small():
 
 
 def test_when_the_table_tells_the_patient_alone_then_it_does_not_tell_the_class():
-    """Each patient has five pictures that are alike, of one class: 12 patients, not 60."""
+    """Each patient has five images that are alike, of one class: 12 patients, not 60."""
     rng = np.random.default_rng(1)
     owners = np.arange(60) // 5
     table = rng.normal(size=(12, 4))[owners] + rng.normal(0, 0.01, (60, 4))
@@ -61,10 +61,10 @@ def test_the_smallest_p_is_that_of_a_table_that_tells_all(sizes):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     told, patients = np.eye(len(sizes))[labels], ONE_EACH[: len(labels)]
     found = permutation_p(told, labels, patients, dealings=9999)
-    assert found == pytest.approx(least_p(labels, patients, dealings=9999), rel=0.35)
+    assert found == pytest.approx(smallest_p(labels, patients, dealings=9999), rel=0.35)
 
 
-def test_when_classes_are_dealt_then_pictures_of_a_patient_and_class_stay_together():
+def test_when_classes_are_dealt_then_images_of_a_patient_and_class_stay_together():
     labels, patients = np.array([0, 0, 1, 1, 0, 1, 0]), ("a", "a", "a", "b", "c", "d", "d")
     first, *dealt = deal(labels, patients, 50, seed=0)
     assert first.tolist() == labels.tolist()

@@ -10,7 +10,7 @@ SIZE = 64
 
 
 @pytest.fixture
-def pictures():
+def images():
     return np.random.default_rng(1).integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
 
 
@@ -27,28 +27,28 @@ def dot(row, column, count=200):
     return pixels
 
 
-def centre(picture):
-    """Where the spot is, from the middle of the picture."""
-    weight = picture[..., 0] / picture[..., 0].sum()
+def centre(image):
+    """Where the spot is, from the middle of the image."""
+    weight = image[..., 0] / image[..., 0].sum()
     place = np.arange(SIZE) + 0.5 - SIZE / 2
     return np.array([weight.sum(axis=1) @ place, weight.sum(axis=0) @ place])
 
 
-def test_when_all_limits_are_zero_then_nothing_changes(pictures):
-    np.testing.assert_array_equal(views(pictures), pictures)
+def test_when_all_limits_are_zero_then_nothing_changes(images):
+    np.testing.assert_array_equal(views(images), images)
 
 
-def test_when_a_picture_comes_in_another_batch_then_its_view_is_the_same(pictures):
+def test_when_an_image_comes_in_another_batch_then_its_view_is_the_same(images):
     augmentation = xk.Augmentation(rotation=5, shift=0.03, zoom=0.05)
     names = [str(number) for number in range(6)]
-    together = augmentation.views(pictures, names, 7, [0, 1, 2, 3, 4, 5])
-    alone = augmentation.views(pictures[4:5], names[4:5], 7, [4])
+    together = augmentation.views(images, names, 7, [0, 1, 2, 3, 4, 5])
+    alone = augmentation.views(images[4:5], names[4:5], 7, [4])
     np.testing.assert_array_equal(together[4], alone[0])
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"numbers": [1] * 6}])
-def test_when_seed_or_number_is_another_then_so_is_each_view(pictures, other):
-    one, two = views(pictures, rotation=5), views(pictures, rotation=5, **other)
+def test_when_seed_or_number_is_another_then_so_is_each_view(images, other):
+    one, two = views(images, rotation=5), views(images, rotation=5, **other)
     assert all((a != b).any() for a, b in zip(one, two, strict=True))
 
 
@@ -72,16 +72,16 @@ def test_when_zoomed_then_the_spot_goes_out_or_in():
     assert start / 1.21 < min(distance) < 11 and 13 < max(distance) < start / 0.79
 
 
-def test_when_flips_are_asked_then_about_half_are_flipped(pictures):
-    many = np.repeat(pictures[:1], 100, axis=0)
+def test_when_flips_are_asked_then_about_half_are_flipped(images):
+    many = np.repeat(images[:1], 100, axis=0)
     flipped = views(many, horizontal_flip=True)
     mirrored = (flipped == many[:, :, ::-1]).all(axis=(1, 2, 3))
     assert 35 < mirrored.sum() < 65
     np.testing.assert_array_equal(flipped[~mirrored], many[~mirrored])
 
 
-def test_when_grey_then_the_view_is_that_of_any_of_its_channels(pictures):
-    coloured = pictures.copy()
+def test_when_grey_then_the_view_is_that_of_any_of_its_channels(images):
+    coloured = images.copy()
     grey = np.repeat(coloured[..., 1:2], 3, axis=-1)
     one, other = (views(each, rotation=20, contrast=0.3) for each in (coloured, grey))
     np.testing.assert_array_equal(other, np.repeat(one[..., 1:2], 3, axis=-1))
@@ -102,10 +102,10 @@ def test_when_brightness_and_contrast_change_then_order_and_limits_are_kept():
     assert -20 <= middle.min() < -10 and 10 < middle.max() <= 20
 
 
-def test_when_augmented_then_the_pictures_themselves_stay(pictures):
-    before = pictures.copy()
-    xk.Augmentation.handout().views(pictures, list("abcdef"), 1, [0] * 6)
-    np.testing.assert_array_equal(pictures, before)
+def test_when_augmented_then_the_images_themselves_stay(images):
+    before = images.copy()
+    xk.Augmentation.handout().views(images, list("abcdef"), 1, [0] * 6)
+    np.testing.assert_array_equal(images, before)
 
 
 def test_when_handouts_way_is_asked_then_it_has_the_values_of_2020():

@@ -13,7 +13,7 @@ from xraykit.data import challenge as module
 from xraykit.data.challenge import compare, import_challenge, manifest, patient_of
 
 
-def test_manifest_holds_facts_of_every_picture_and_nothing_else():
+def test_manifest_holds_facts_of_every_image_and_nothing_else():
     rows = manifest()
     assert rows.groupby(rows["path"].str.split("/").str[0]).size().to_dict() == {
         "all": 306,
@@ -32,14 +32,14 @@ def test_manifest_holds_facts_of_every_picture_and_nothing_else():
         ("x/NORMAL2-IM-9385-0001.jpeg", "kermany:NORMAL2-IM-9385"),
         ("x/IM-0115-0001.jpeg", "kermany:IM-0115"),
         ("x/nejmoa2001191_f3-PA.png", "ieee8023:13"),  # known by name, though converted
-        ("x/persona grata.png", "picture:abcabcabcabc"),
+        ("x/persona grata.png", "image:abcabcabcabc"),
     ],
 )
 def test_when_file_name_tells_the_patient_then_it_is_used(path, patient):
     assert patient_of(path, "abc" * 20) == patient
 
 
-def test_when_known_picture_was_renamed_then_its_content_tells_the_patient():
+def test_when_known_image_was_renamed_then_its_content_tells_the_patient():
     row = manifest().iloc[0]
     assert patient_of("x/renamed.jpeg", row["sha256"]) == row["patient"]
 
@@ -53,9 +53,9 @@ def known(drawn_challenge, tmp_path, monkeypatch):
         writer.writerow(
             ["path", "class", "split", "patient", "view", "sha256", "licence", "source"]
         )
-        for picture in sorted(drawn_challenge.glob("*/*/*/*")):
-            relative = picture.relative_to(drawn_challenge)
-            digest = sha256(picture.read_bytes()).hexdigest()
+        for image in sorted(drawn_challenge.glob("*/*/*/*")):
+            relative = image.relative_to(drawn_challenge)
+            digest = sha256(image.read_bytes()).hexdigest()
             writer.writerow([relative.as_posix(), *relative.parts[2:0:-1], "p", "", digest, "", ""])
     monkeypatch.setattr(module, "MANIFEST", path)
     manifest.cache_clear()
@@ -83,7 +83,7 @@ def test_when_zip_has_a_folder_on_top_and_no_two_then_all_serves(known, challeng
     assert archive and len(found.same) == known
 
 
-def test_when_pictures_are_missing_or_different_then_they_are_named(known, challenge, tmp_path):
+def test_when_images_are_missing_or_different_then_they_are_named(known, challenge, tmp_path):
     gone, changed = (
         sorted(path.name for path in (challenge / "all/train" / label).iterdir())[0]
         for label in ("pneumonia_bac", "pneumonia_vir")
@@ -105,8 +105,8 @@ def evil_zip(tmp_path, challenge):
     path = tmp_path / "evil.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../escaped.txt", "out of the folder")
-        for picture in (challenge / "two").rglob("*.png"):
-            archive.write(picture, f"../../{picture.relative_to(challenge)}")
+        for image in (challenge / "two").rglob("*.png"):
+            archive.write(image, f"../../{image.relative_to(challenge)}")
     return path
 
 
@@ -140,14 +140,14 @@ def test_when_source_is_bad_then_one_line_says_so_and_nothing_is_left(tmp_path):
 
 @pytest.mark.usefixtures("known")
 def test_when_zip_is_a_bomb_then_it_is_not_unpacked(challenge, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_UNPACKED", 1000)
+    monkeypatch.setattr(module, "MAX_UNPACKED_BYTES", 1000)
     shutil.make_archive(tmp_path / "copy", "zip", challenge)
     with pytest.raises(xk.InputError, match="would unpack to"):
         import_challenge(tmp_path / "copy.zip", tmp_path / "data")
 
 
 @pytest.mark.usefixtures("known")
-def test_when_pictures_are_there_already_then_they_are_kept(challenge, tmp_path):
+def test_when_images_are_there_already_then_they_are_kept(challenge, tmp_path):
     mine = tmp_path / "data/two/mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("keep")
@@ -156,7 +156,7 @@ def test_when_pictures_are_there_already_then_they_are_kept(challenge, tmp_path)
     assert mine.read_text() == "keep"
 
 
-def test_when_copy_is_the_real_challenge_then_every_picture_is_known(real_challenge):
+def test_when_copy_is_the_real_challenge_then_every_image_is_known(real_challenge):
     found = compare(real_challenge)
     assert (len(found.same), found.different, found.missing) == (454, {}, ())
 

@@ -15,7 +15,7 @@ def test_when_task_is_loaded_then_covid_is_the_positive_class(binary):
     assert binary.test.labels.tolist() == named
 
 
-def test_when_task_is_loaded_then_every_picture_is_in_one_part(multiclass):
+def test_when_task_is_loaded_then_every_image_is_in_one_part(multiclass):
     parts = (multiclass.train, multiclass.validation, multiclass.test)
     paths = [path for part in parts for path in part.paths]
     assert len(paths) == len(set(paths)) == 4 * 28
@@ -47,7 +47,7 @@ def test_when_fraction_is_given_then_about_that_much_is_held_out(
     assert len(task.train) + len(task.validation) == 48
 
 
-def test_when_patient_has_several_pictures_then_they_stay_together(challenge):
+def test_when_patient_has_several_images_then_they_stay_together(challenge):
     folder = challenge / "all/train/pneumonia_bac"
     for i, path in enumerate(sorted(folder.iterdir())):
         path.rename(folder / f"person{5000 + i // 3}_bacteria_{i}.jpeg")
@@ -57,7 +57,7 @@ def test_when_patient_has_several_pictures_then_they_stay_together(challenge):
 
 
 @pytest.mark.parametrize("allow_leak", [False, True])
-def test_when_same_picture_is_in_train_and_test_then_it_is_named(challenge, capsys, allow_leak):
+def test_when_same_image_is_in_train_and_test_then_it_is_named(challenge, capsys, allow_leak):
     source = next((challenge / "two/test/covid").iterdir())
     shutil.copy(source, challenge / "two/train/covid/again.png")
     task = xk.load_task("binary", challenge, image_size=8, allow_leak=allow_leak)
@@ -77,8 +77,8 @@ def test_when_two_lost_its_links_then_all_is_read_and_said(challenge, capsys):
 
 
 def test_when_a_class_folder_is_a_link_then_it_is_followed(challenge):
-    shutil.move(challenge / "two/test/covid", challenge / "elsewhere")
-    (challenge / "two/test/covid").symlink_to(challenge / "elsewhere")
+    shutil.move(challenge / "two/test/covid", challenge / "external_validation")
+    (challenge / "two/test/covid").symlink_to(challenge / "external_validation")
     assert len(xk.load_task("binary", challenge, image_size=8).test) == 8
 
 
@@ -111,10 +111,10 @@ def break_three(root):
 
 def break_whole_test_class(root):
     for path in (root / "all/test/covid").iterdir():
-        path.write_text("not a picture")
+        path.write_text("not an image")
 
 
-def put_a_normal_picture_under_covid(root):
+def put_a_normal_image_under_covid(root):
     source = next((root / "all/train/normal").iterdir())
     shutil.copy(source, root / "all/test/covid/other name.jpeg")
 
@@ -155,12 +155,12 @@ BAD = {
     "one class": (one_class, "only one class"),
     "empty class": (empty, "train/covid is empty"),
     "unexpected folder": (lambda root: (root / "all/train/flu").mkdir(), "unexpected folder flu"),
-    "too many lost": (break_three, "3 of 24 pictures can't be used .*at most 2 or 5%"),
-    "whole class lost": (break_whole_test_class, "4 of 4 pictures can't be used"),
+    "too many lost": (break_three, "3 of 24 images can't be used .*at most 2 or 5%"),
+    "whole class lost": (break_whole_test_class, "4 of 4 images can't be used"),
     "a file for a class": (put_a_file_in_place_of_a_class, "classes differ .*add covid"),
-    "one folder too deep": (nest, "1 of 1 pictures can't be used .covid: a folder, not a picture"),
+    "one folder too deep": (nest, "1 of 1 images can't be used .covid: a folder, not an image"),
     "other class names": (capitalise, "unexpected folder COVID-19. Expected only normal, covid"),
-    "two labels": (put_a_normal_picture_under_covid, "the same picture under two classes"),
+    "two labels": (put_a_normal_image_under_covid, "the same image under two classes"),
     "too few patients": (leave_two, "Class covid has 2 patients"),
 }
 
@@ -195,7 +195,7 @@ def test_when_given_the_folder_of_one_task_then_the_one_above_is_named(drawn_cha
         xk.load_task("binary", drawn_challenge / "two")
 
 
-def test_when_the_named_folder_has_no_pictures_then_phantoms_do_not_take_its_place(
+def test_when_the_named_folder_has_no_images_then_phantoms_do_not_take_its_place(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(tmp_path))
@@ -217,9 +217,9 @@ def real_with_clutter(real_challenge, tmp_path):
     return tmp_path
 
 
-def test_when_real_challenge_has_clutter_then_all_its_pictures_load(real_with_clutter, capsys):
+def test_when_real_challenge_has_clutter_then_all_its_images_load(real_with_clutter, capsys):
     task = xk.load_task("multiclass", real_with_clutter)
-    trained_on = task.train.join(task.validation).counts()
+    trained_on = task.development.counts()
     assert list(trained_on.values()) == [70, 59, 70, 70]
     assert list(task.test.counts().values()) == [9, 9, 9, 9]
     assert task.leaking["path"].tolist() == ["all/train/covid/nejmoa2001191_f1-PA.jpeg"]
@@ -229,12 +229,12 @@ def test_when_real_challenge_has_clutter_then_all_its_pictures_load(real_with_cl
 
 def test_when_leak_is_allowed_then_real_challenge_keeps_it(real_with_clutter):
     task = xk.load_task("multiclass", real_with_clutter, image_size=8, allow_leak=True)
-    assert list(task.train.join(task.validation).counts().values()) == [70, 60, 70, 70]
+    assert list(task.development.counts().values()) == [70, 60, 70, 70]
 
 
 def test_when_real_binary_task_is_loaded_then_it_has_the_known_counts(real_challenge):
     task = xk.load_task("binary", real_challenge, image_size=8)
-    assert task.train.join(task.validation).counts() == {"normal": 70, "covid": 59}
+    assert task.development.counts() == {"normal": 70, "covid": 59}
     assert task.test.counts() == {"normal": 9, "covid": 9}
 
 
@@ -243,7 +243,7 @@ def lazy(challenge):
     return xk.load_task("binary", challenge, image_size=32, in_memory=False)
 
 
-def test_when_pictures_stay_in_their_files_then_they_are_read_as_from_an_array(lazy, challenge):
+def test_when_images_stay_in_their_files_then_they_are_read_as_from_an_array(lazy, challenge):
     kept = xk.load_task("binary", challenge, image_size=32).train.join(lazy.test)
     images = lazy.train.join(lazy.test)
     assert isinstance(images.pixels, FilePixels) and images.pixels.shape == kept.pixels.shape
@@ -256,7 +256,7 @@ def test_when_pictures_stay_in_their_files_then_they_are_read_as_from_an_array(l
     np.testing.assert_array_equal(np.asarray(part.pixels), part_kept.pixels)
 
 
-def test_when_memory_is_short_then_pictures_stay_in_their_files(challenge, monkeypatch, lazy):
+def test_when_memory_is_short_then_images_stay_in_their_files(challenge, monkeypatch, lazy):
     monkeypatch.setattr(
         "xraykit.data.tasks.psutil.virtual_memory", lambda: SimpleNamespace(available=4 * 32**2)
     )

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import xraykit as xk
 from xraykit.cli import cli
-from xraykit.data.external import load_external
+from xraykit.data.external import load_external_set
 from xraykit.experiments import experiments, questions
 from xraykit.recipes import published
 
@@ -16,7 +16,7 @@ TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
 @pytest.fixture
 def external(tmp_path, drawn_challenge, monkeypatch):
-    """Pictures from elsewhere, which are the challenge's test pictures here."""
+    """Images from elsewhere, which are the challenge's test images here."""
     for label in ("normal", "pneumonia_bac", "pneumonia_vir"):
         (tmp_path / "child").mkdir(exist_ok=True)
         (tmp_path / "child" / label).symlink_to(drawn_challenge / "all" / "test" / label)
@@ -34,22 +34,22 @@ def test_every_experiment_has_settings_whose_first_is_compared_with():
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
-def test_every_experiment_was_run_on_real_pictures_and_its_finding_quotes_the_table(name):
+def test_every_experiment_was_run_on_real_images_and_its_finding_quotes_the_table(name):
     table = xk.saved_experiment(name).table
     settings = experiments.EXPERIMENTS[name].settings
     recipe = xk.recipes[experiments.EXPERIMENTS[name].recipe]
     assert list(table["setting"]) == list(settings(recipe))
     total = 129 if recipe.task == "binary" else 269
-    assert set(table["of"].dropna()) == {total}
+    assert set(table["total"].dropna()) == {total}
     finding = experiments.EXPERIMENTS[name].finding
     quoted = [int(number) for number in re.findall(rf"(\d+) of {total}", finding)]
-    assert quoted and set(quoted) <= set(table["right"].dropna().astype(int))
+    assert quoted and set(quoted) <= set(table["correct"].dropna().astype(int))
 
 
 def test_the_repairs_are_asked_one_by_one_of_the_recipe_as_published():
     settings = questions.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
     found = [
-        (each.recipe.preprocessing, each.recipe.augmentation, each.recipe.views)
+        (each.recipe.preprocessing, each.recipe.augmentation, each.recipe.n_views)
         for each in settings.values()
     ]
     assert found == [
@@ -72,7 +72,7 @@ def test_when_an_experiment_is_run_then_it_leaves_a_table_and_a_figure(
     assert "epoch   1" not in done.output  # a table of many is not flooded
     assert "1 epochs: " in done.output and "of 3 compared" in done.output
     table = pd.read_csv(tmp_path / "early_stopping.csv")
-    assert list(table["of"]) == [96] * 4 and table["p"].notna().sum() == 3
+    assert list(table["total"]) == [96] * 4 and table["p"].notna().sum() == 3
     assert (tmp_path / "early_stopping.png").stat().st_size > 10_000
 
 
@@ -102,7 +102,7 @@ def without_vgg16(recipe):
 
 
 @pytest.mark.usefixtures("external")
-def test_when_pictures_are_added_then_they_are_of_other_patients(multiclass):
+def test_when_images_are_added_then_they_are_of_other_patients(multiclass):
     more = questions._with_others(2, multiclass.train, multiclass.validation)
     assert more.counts() == {name: n + 2 for name, n in multiclass.train.counts().items()}
     assert list(more.paths[: len(multiclass.train)]) == list(multiclass.train.paths)
@@ -111,7 +111,7 @@ def test_when_pictures_are_added_then_they_are_of_other_patients(multiclass):
     assert set(others.patients[len(multiclass.train) :]).isdisjoint(added.patients)
 
 
-def test_when_fewer_pictures_are_shown_then_the_larger_part_holds_the_smaller(multiclass):
+def test_when_fewer_images_are_shown_then_the_larger_part_holds_the_smaller(multiclass):
     quarter, half = (
         questions._part(eighths, multiclass.train, multiclass.validation) for eighths in (2, 4)
     )
@@ -119,18 +119,18 @@ def test_when_fewer_pictures_are_shown_then_the_larger_part_holds_the_smaller(mu
     assert min(quarter.counts().values()) >= 3
 
 
-def test_when_external_pictures_are_not_there_then_one_line_says_so(
+def test_when_external_images_are_not_there_then_one_line_says_so(
     monkeypatch, multiclass, tmp_path, drawn_challenge
 ):
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
     with pytest.raises(xk.InputError, match="XRAYKIT_EXTERNAL_DIR is not set"):  # and no training
-        xk.run_experiment("more_pictures", TINY.override(epochs=10**6), data=drawn_challenge)
+        xk.run_experiment("more_images", TINY.override(epochs=10**6), data=drawn_challenge)
     with pytest.raises(xk.InputError, match="XRAYKIT_EXTERNAL_DIR is not set: expected a folder"):
-        load_external(("child",), multiclass.class_names)
+        load_external_set(("child",), multiclass.class_names)
     (tmp_path / "child" / "normal").mkdir(parents=True)
     monkeypatch.setenv("XRAYKIT_EXTERNAL_DIR", str(tmp_path))
-    with pytest.raises(xk.InputError, match="no pictures of covid, pneumonia_bac, pneumonia_vir"):
-        load_external(("child",), multiclass.class_names)
+    with pytest.raises(xk.InputError, match="no images of covid, pneumonia_bac, pneumonia_vir"):
+        load_external_set(("child",), multiclass.class_names)
 
 
 def test_when_the_question_is_unknown_or_does_not_fit_then_one_line_says_so():
@@ -158,8 +158,8 @@ def test_when_a_row_was_not_run_then_the_figure_says_so():
     table = pd.DataFrame(
         {
             "setting": ["a", "b", "c"],
-            "right": [20, 30, np.nan],
-            "of": [40, 40, np.nan],
+            "correct": [20, 30, np.nan],
+            "total": [40, 40, np.nan],
             "published": [np.nan, 0.61, np.nan],
         }
     )

@@ -22,7 +22,7 @@ def test_when_drawn_then_ten_figures_stand_on_the_page_with_their_numbers(
     monkeypatch.setattr(
         gallery,
         "draw_phantoms",
-        lambda folder, task, pictures, shortcut, seed: draw(folder, task, 40, shortcut, seed),
+        lambda folder, task, images, shortcut, seed: draw(folder, task, 40, shortcut, seed),
     )
     page = draw_gallery(tmp_path / "gallery", overrides={"epochs": 1, "image_size": 32})
     text = page.read_text()
@@ -33,7 +33,7 @@ def test_when_drawn_then_ten_figures_stand_on_the_page_with_their_numbers(
             assert min(figure.size) > 200
     assert sorted(path.name for path in page.parent.iterdir()) == sorted([*files, "README.md"])
     assert "so phantoms show it" in text and "bright, normal" in text
-    assert "challenge's pictures, seed 42" in text and "task2-smallcnn" in text
+    assert "challenge's images, seed 42" in text and "task2-smallcnn" in text
 
 
 def test_when_the_page_cant_be_written_then_one_line_says_so(tmp_path, drawn_challenge):

@@ -83,11 +83,11 @@ def test_when_killed_and_started_again_then_what_is_done_is_kept_and_not_measure
 @pytest.mark.slow
 def test_when_on_phantoms_without_weights_then_it_runs_and_compares_nothing(tmp_path):
     folder = tmp_path / "phantoms"
-    xk.draw_phantoms(folder, pictures=120, shortcut=1.0)
+    xk.draw_phantoms(folder, images=120, shortcut=1.0)
     table = reproduce(tmp_path / "t.csv", ["task1-smallcnn"], data=folder, folds=0, seeds=[42])
     (row,) = summarize(table).to_dict("records")
     assert table["images"][0].startswith("phantoms") and pd.isna(row["difference"])
-    assert 0 <= row["measured"].right <= row["measured"].of and row["seconds"] >= 0
+    assert 0 <= row["measured"].correct <= row["measured"].total and row["seconds"] >= 0
 
 
 def measurement(**given):
@@ -116,7 +116,7 @@ def test_the_saved_table_has_every_published_recipe_of_vgg16_both_ways():
     table = saved_reproduction()
     measured = {(row.recipe, row.training) for row in table.itertuples() if row.measure == "test"}
     for name in xk.recipes:
-        if xk.recipes[name].repaired and xk.recipes[name].backbone == "VGG16":
+        if xk.recipes[name].original_settings and xk.recipes[name].backbone == "VGG16":
             assert {(name, "repaired"), (name, "as published")} <= measured
     assert (table["correct"] <= table["total"]).all() and not (table["loss"] < 0).any()
 

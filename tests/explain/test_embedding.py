@@ -32,7 +32,7 @@ def test_when_mapped_then_rows_carry_path_and_class_and_repeat_with_the_seed(bin
     assert first.equals(again)
 
 
-def test_when_pictures_are_few_then_perplexity_is_lowered(binary, small_cnn):
+def test_when_images_are_few_then_perplexity_is_lowered(binary, small_cnn):
     assert len(xk.tsne(small_cnn, binary.test)) == 8
 
 
@@ -72,17 +72,17 @@ def test_when_features_tell_the_class_then_silhouette_and_neighbours_say_so(
         return noise + 100 * apart * images.labels[:, None]
 
     monkeypatch.setattr("xraykit.explain.embedding.features", drawn)
-    row = xk.separation(None, binary).loc["class"]
+    row = xk.cluster_separation(None, binary).loc["class"]
     assert (row["silhouette, test"] > 0.9) == apart
     assert (row["15 nearest, test"] == xk.Proportion(8, 8)) == apart
-    assert row["15 nearest, training"].of == len(binary.train)
+    assert row["15 nearest, training"].total == len(binary.train)
     assert row["most frequent, test"] == xk.Proportion(4, 8)
 
 
-def test_when_a_patient_has_many_pictures_then_they_are_not_each_others_neighbours(
+def test_when_a_patient_has_many_images_then_they_are_not_each_others_neighbours(
     binary, monkeypatch
 ):
-    """Each picture is there twice, and the classes are dealt by lot."""
+    """Each image is there twice, and the classes are dealt by lot."""
     twice = np.repeat(np.arange(len(binary.train)), 2)
     by_lot = np.random.default_rng(1).permutation(binary.train.labels)[twice]
     task = replace(binary, train=replace(binary.train.subset(twice), labels=by_lot))
@@ -93,6 +93,6 @@ def test_when_a_patient_has_many_pictures_then_they_are_not_each_others_neighbou
 
     monkeypatch.setattr("xraykit.explain.embedding.features", drawn)
     monkeypatch.setattr("xraykit.explain.embedding.NEIGHBOURS", 1)
-    facts = xk.picture_facts(task).drop_duplicates("path")
-    monkeypatch.setattr("xraykit.explain.embedding.picture_facts", lambda task: facts)
-    assert xk.separation(None, task).loc["class", "15 nearest, training"].share < 0.8
+    facts = xk.image_metadata(task).drop_duplicates("path")
+    monkeypatch.setattr("xraykit.explain.embedding.image_metadata", lambda task: facts)
+    assert xk.cluster_separation(None, task).loc["class", "15 nearest, training"].share < 0.8

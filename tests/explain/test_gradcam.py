@@ -16,7 +16,7 @@ LINEAR = [
 
 
 def at_size(images, size):
-    """Four pictures of noise, as large as the largest network needs."""
+    """Four images of noise, as large as the largest network needs."""
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (4, size, size, 3), dtype=np.uint8)
     return replace(images.subset([0, 1, 2, 3]), pixels=pixels)
@@ -77,7 +77,7 @@ def test_when_two_classes_share_an_output_then_the_first_is_explained_by_its_opp
 @pytest.mark.slow
 def test_when_one_corner_differs_then_the_weight_is_in_that_corner(tmp_path):
     """Phantoms dealt into two classes by lot; one has a white square in a corner."""
-    xk.draw_phantoms(tmp_path / "set", "binary", pictures=148, shortcut=0.0, seed=5)
+    xk.draw_phantoms(tmp_path / "set", "binary", images=148, shortcut=0.0, seed=5)
     task = xk.load_task("binary", tmp_path / "set", image_size=128)
 
     def cornered(images, seed):
@@ -89,7 +89,7 @@ def test_when_one_corner_differs_then_the_weight_is_in_that_corner(tmp_path):
             pixels[row, at : at + 25, at : at + 25] = 255
         return replace(images, pixels=pixels, labels=labels)
 
-    parts = {"train": task.train, "validation": task.validation, "test": task.test}
+    parts = task.parts
     task = replace(
         task, **{name: cornered(part, i) for i, (name, part) in enumerate(parts.items())}
     )
@@ -121,8 +121,8 @@ def test_when_no_place_speaks_for_the_class_then_the_map_is_empty_and_the_table_
     last.set_weights([np.zeros_like(last.get_weights()[0]), np.array([1.0])])
     maps = xk.gradcam(model, binary.test)
     assert not maps.any()
-    table = xk.weight_in_thorax(maps, xk.predict(model, binary.test))
-    assert table.loc["all", "pictures"] == 0
+    table = xk.thorax_attention(maps, xk.predict(model, binary.test))
+    assert table.loc["all", "images"] == 0
 
 
 def test_when_the_last_layer_is_no_dense_one_then_one_line_says_so(binary):
@@ -141,11 +141,11 @@ def test_when_weight_is_known_then_the_table_says_how_much_is_in_the_thorax(bina
     predictions = xk.predict(
         xk.build_classifier("SmallCNN", binary.class_names, image_size=32), binary.test
     )
-    table = xk.weight_in_thorax(maps, predictions)
+    table = xk.thorax_attention(maps, predictions)
     assert table["thorax"].tolist() == [0, 0.75, 0.375]
     assert table["border"].tolist() == [1, 0.25, 0.625]
     assert table["highest"].tolist() == [0, 0.75, 0.75]
-    assert table["pictures"].tolist() == [4, 4, 8]
+    assert table["images"].tolist() == [4, 4, 8]
     assert set(table["spread evenly"]) == {(24 / 32) ** 2}
 
 
@@ -158,7 +158,7 @@ def test_when_weight_is_known_then_the_table_says_how_much_is_in_the_thorax(bina
         ("MobileNetV2", 32, "block_13_expand_relu"),
     ],
 )
-def test_when_pictures_are_tiny_then_maps_are_those_that_everything_passes(
+def test_when_images_are_tiny_then_maps_are_those_that_everything_passes(
     name, size, layer, multiclass
 ):
     """Where the last maps are of one place: no branch, and nothing that only pads."""
@@ -173,7 +173,7 @@ def test_when_the_head_pools_and_forgets_then_maps_are_those_before(binary):
         keras.layers.Flatten(name="features"),
     ]
     model = xk.build_classifier(
-        "SmallCNN", binary.class_names, head, image_size=96, alpha=0.5, cut_at="block4_relu"
+        "SmallCNN", binary.class_names, head, image_size=96, alpha=0.5, end_at="block4_relu"
     )
     assert _last_maps(model)._keras_history.operation.name == "block4_relu"
     assert xk.gradcam(model, at_size(binary.test, 96)).shape == (4, 96, 96)
@@ -202,9 +202,9 @@ def test_when_a_network_stands_inside_the_model_then_one_line_says_so(binary, sm
             ask(model, binary.test)
 
 
-def test_when_maps_are_of_other_pictures_then_one_line_says_so(binary, small_cnn):
+def test_when_maps_are_of_other_images_then_one_line_says_so(binary, small_cnn):
     maps = xk.gradcam(small_cnn, binary.validation)
     with pytest.raises(xk.InputError, match="10 maps and 8 predictions"):
-        xk.weight_in_thorax(maps, xk.predict(small_cnn, binary.test))
-    with pytest.raises(xk.InputError, match="10 maps for 8 pictures"):
-        xk.plot_pictures(binary.test, maps=maps)
+        xk.thorax_attention(maps, xk.predict(small_cnn, binary.test))
+    with pytest.raises(xk.InputError, match="10 maps for 8 images"):
+        xk.plot_images(binary.test, maps=maps)

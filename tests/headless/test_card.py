@@ -8,7 +8,7 @@ from xraykit.headless.card import write_card
 from xraykit.headless.collect import collect
 from xraykit.headless.results import write_results
 
-SCORE = {"right": 27, "of": 36, "interval": [0.59, 0.86], "loss": 0.7, "brier": 0.4}
+SCORE = {"correct": 27, "total": 36, "interval": [0.59, 0.86], "loss": 0.7, "brier": 0.4}
 SCORE |= {"calibration_error": 0.1, "confusion": [[15, 3], [6, 12]]}
 RESULTS = {
     "schema": 3,
@@ -20,7 +20,7 @@ RESULTS = {
         "name": "binary",
         "classes": ["normal", "covid"],
         "phantoms": False,
-        "pictures": {"train": 100, "validation": 29, "test": 36},
+        "images": {"train": 100, "validation": 29, "test": 36},
         "notes": ["Leak: patient <b>x|y</b> is in train and test."],
     },
     "model": {"parameters": 2258, "trainable": 33},
@@ -35,13 +35,13 @@ RESULTS = {
              "test": [30, 36]},
         ],
         "best": "border",
-        "sentence": "Of the 9 pictures, 9 can be had without lungs.",
+        "sentence": "Of the 9 images, 9 can be had without lungs.",
     },
-    "occlusion": {
-        "as they are": {"trained as they are": [27, 36]},
+    "perturbations": {
+        "unchanged": {"trained as they are": [27, 36]},
         "thorax black": {"trained as they are": [18, 36], "retrained that way": [33, 36]},
     },
-    "elsewhere": {"healthy adults": {"called normal": [3, 100], "called covid": [97, 100]}},
+    "external_validation": {"healthy adults": {"called normal": [3, 100], "called covid": [97, 100]}},
 }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_when_a_card_is_written_then_all_that_a_reader_must_know_is_in_it(run):
         assert "33/36 = 92 % [78, 97]" in text  # on the border alone
         assert "97/100 = 97 % [92, 99]" in text and "not measured" not in text
     assert "| **tells the class** | 0.003 |" in card
-    assert "| test pictures | trained as they are | retrained that way |" in card
+    assert "| test images | trained as they are | retrained that way |" in card
     assert "<strong>tells the class</strong>" in page
     assert page.count("<table>") == 7
 
@@ -79,19 +79,19 @@ def test_when_text_could_be_taken_for_markup_then_it_stays_text(run):
 
 def test_when_results_are_of_an_older_version_then_the_card_says_what_is_not_known(tmp_path):
     old = {name: RESULTS[name] for name in ("status", "settings")} | {"schema": 1}
-    task = {name: RESULTS["task"][name] for name in ("name", "classes", "pictures")}
-    short = {name: SCORE[name] for name in ("right", "of", "interval")}
+    task = {name: RESULTS["task"][name] for name in ("name", "classes", "images")}
+    short = {name: SCORE[name] for name in ("correct", "total", "interval")}
     write_results(tmp_path, old | {"task": task, "scores": {"test": short}})
     write_card(tmp_path)
     card = (tmp_path / "card.md").read_text("utf-8")
     assert "No audit was kept with the results" in card
     assert "other hospitals and machines: not measured." in card
-    assert "Not kept with the results: `xk.save_results(..., occlusion=" in card
+    assert "Not kept with the results: `xk.save_results(..., perturbations=" in card
     assert card.count("Not kept with the results.") == 2  # the recipe, and what is mixed up
     assert "None" not in card and "nan" not in card and "0/0" not in card
 
 
-def test_when_pictures_are_phantoms_then_the_card_says_so(tmp_path):
+def test_when_images_are_phantoms_then_the_card_says_so(tmp_path):
     write_results(tmp_path, RESULTS | {"task": RESULTS["task"] | {"phantoms": True}})
     write_card(tmp_path)
     assert "show nobody" in (tmp_path / "card.md").read_text("utf-8")

@@ -12,16 +12,16 @@ from xraykit.headless.results import write_results
 OLDEST = {"schema": 1, "status": "done"}  # what has to be there in any version
 
 
-def result(right=27, seed=42, backbone="VGG16", notebook="task2", **changes):
+def result(correct=27, seed=42, backbone="VGG16", notebook="task2", **changes):
     low, high = 0.59, 0.86
-    score = {"right": right, "of": 36, "interval": [low, high], "loss": 0.7}
+    score = {"correct": correct, "total": 36, "interval": [low, high], "loss": 0.7}
     return {
         **OLDEST,
         "error": None,
         "notebook": notebook,
         "parameters": {"backbone": "auto", "epochs": 12, "seed": seed, "data": "auto"},
         "settings": {"backbone": backbone, "seed": seed},
-        "task": {"name": "x", "classes": ["a", "b"], "pictures": {"train": 30, "test": 36}},
+        "task": {"name": "x", "classes": ["a", "b"], "images": {"train": 30, "test": 36}},
         "history": [{"epoch": 1.0, "loss": 0.5}] * 12,
         "scores": {"validation": score, "test": score},
         "seconds": {"total": 61.5},
@@ -38,7 +38,7 @@ def write(folder, results):
 def runs(tmp_path):
     for seed in (1, 2):
         write(tmp_path / "runs" / f"vgg {seed}", result(seed=seed))
-    write(tmp_path / "runs" / "other", result(right=20, backbone="SmallCNN"))
+    write(tmp_path / "runs" / "other", result(correct=20, backbone="SmallCNN"))
     return tmp_path / "runs"
 
 
@@ -52,15 +52,15 @@ def test_when_collected_then_each_run_is_a_row_with_counts_and_interval(runs):
     ]
     assert list(table["backbone"]) == ["SmallCNN", "VGG16", "VGG16"]  # as run, not "auto"
     assert list(table["seed"]) == [42, 1, 2]
-    assert set(table["epochs"]) == {12} and set(table["pictures"]) == {"66"}
+    assert set(table["epochs"]) == {12} and set(table["images"]) == {"66"}
     assert "data" not in table  # the same in all
 
 
 def test_when_runs_differ_in_a_parameter_then_it_has_a_column(runs):
-    parameters = {"epochs": 3, "seed": 42, "data": "elsewhere", "run": "x"}
+    parameters = {"epochs": 3, "seed": 42, "data": "external_validation", "run": "x"}
     write(runs / "z", result(parameters=parameters))
     table = collect([runs])
-    assert list(table["data"]) == ["auto"] * 3 + ["elsewhere"]
+    assert list(table["data"]) == ["auto"] * 3 + ["external_validation"]
     assert list(table["epochs"]) == [12] * 4  # as many as ran
     assert table.columns.is_unique
     write(runs / "zz", result(notebook="task1", parameters={"folds": 3}))
@@ -71,10 +71,10 @@ def test_when_a_folder_is_named_twice_then_its_run_is_one_row(runs):
     assert len(collect([runs / "other", runs, runs / "other"])) == 3
 
 
-def test_when_pictures_are_phantoms_then_the_table_says_so(runs):
-    task = {"name": "x", "classes": ["a", "b"], "pictures": {"train": 30}, "phantoms": True}
+def test_when_images_are_phantoms_then_the_table_says_so(runs):
+    task = {"name": "x", "classes": ["a", "b"], "images": {"train": 30}, "phantoms": True}
     write(runs / "drawn", result(task=task))
-    assert collect([runs]).loc[0, "pictures"] == "30 phantoms"
+    assert collect([runs]).loc[0, "images"] == "30 phantoms"
 
 
 DAMAGED = {
@@ -85,15 +85,15 @@ DAMAGED = {
     "no status": ('{"schema": 1}', "is damaged: 'status' is a required property"),
     "wrong type": (json.dumps(result() | {"history": 3}), "history → 3 is not of type 'array'"),
     "half a score": (
-        json.dumps(result() | {"scores": {"test": {"right": 3}}}),
+        json.dumps(result() | {"scores": {"test": {"correct": 3}}}),
         "is damaged: scores → test → 'of' is a required property",
     ),
     "more right than there are": (
-        json.dumps(result(right=37)),
+        json.dumps(result(correct=37)),
         "is damaged: scores → validation has 37 right of 36",
     ),
     "more called so than there are": (
-        json.dumps(result() | {"elsewhere": {"adults": {"called covid": [3, 2]}}}),
+        json.dumps(result() | {"external_validation": {"adults": {"called covid": [3, 2]}}}),
         "is damaged: elsewhere → adults has 3 right of 2",
     ),
     "not a number": (
@@ -146,7 +146,7 @@ def test_when_there_is_no_run_then_one_line_says_so(tmp_path):
 def test_when_written_as_csv_then_it_reads_back_with_numbers(runs, tmp_path):
     write_csv(collect([runs]), tmp_path / "new" / "runs.csv")
     table = pd.read_csv(tmp_path / "new" / "runs.csv")
-    assert list(table["test_right"]) == [20, 27, 27]
+    assert list(table["test_correct"]) == [20, 27, 27]
     np.testing.assert_allclose(table["test_low"], 0.59)
 
 

@@ -10,7 +10,7 @@ from xraykit.data import phantoms as dataset
 from xraykit.headless import demo
 
 
-def test_when_pictures_are_named_but_not_there_then_one_line_says_so(tmp_path):
+def test_when_images_are_named_but_not_there_then_one_line_says_so(tmp_path):
     done = subprocess.run(
         [Path(sys.executable).with_name("xraykit"), "demo", "--to", tmp_path / "reports"],
         env=os.environ | {"XRAYKIT_CHALLENGE_DIR": str(tmp_path)},
@@ -24,15 +24,13 @@ def test_when_pictures_are_named_but_not_there_then_one_line_says_so(tmp_path):
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_when_there_are_no_pictures_then_phantoms_are_drawn_before_the_notebooks_run(
+def test_when_there_are_no_images_then_phantoms_are_drawn_before_the_notebooks_run(
     tmp_path, monkeypatch, capsys
 ):
     for module in (challenge, dataset):
         monkeypatch.setattr(module, "DATA", tmp_path)
     full = dataset.draw_phantoms
-    monkeypatch.setattr(
-        dataset, "draw_phantoms", lambda folder, shortcut: full(folder, pictures=34)
-    )
+    monkeypatch.setattr(dataset, "draw_phantoms", lambda folder, shortcut: full(folder, images=34))
     monkeypatch.setattr(demo, "run", lambda task, out, again: out / "report.html")
     reports = demo.run_demo(tmp_path / "reports")
     assert (tmp_path / "phantoms/phantoms.csv").is_file()

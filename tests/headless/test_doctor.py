@@ -43,15 +43,15 @@ def test_when_named_folders_are_wrong_then_it_says_what_to_do_and_exits_1(tmp_pa
     assert "has none of adult_normal/normal" in faults[2]
 
 
-def test_when_pictures_are_missing_from_the_copy_then_they_are_counted(challenge, monkeypatch):
+def test_when_images_are_missing_from_the_copy_then_they_are_counted(challenge, monkeypatch):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(challenge))
     (line,) = faults()
     assert "0 of 454 are the challenge's own" in line and "454 are missing, such as" in line
 
 
 def test_when_the_real_challenge_is_there_then_it_is_whole(real_challenge, real_weights):
-    *_, pictures, weights, _ = found()
-    assert f"454 of 454 are the challenge's own, in {real_challenge}" in pictures
+    *_, images, weights, _ = found()
+    assert f"454 of 454 are the challenge's own, in {real_challenge}" in images
     for name in ("MobileNetV2", "MobileNetV2 0.35", "ResNet50 up to conv4_block6_out"):
         assert name in weights
 

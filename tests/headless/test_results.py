@@ -67,12 +67,16 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
     results = read_results(tmp_path)
     scores = xk.score(predictions)
     test = results["scores"]["test"]
-    assert (test["right"], test["of"], test["loss"]) == (scores.right, scores.of, scores.loss)
+    assert (test["correct"], test["total"], test["loss"]) == (
+        scores.correct,
+        scores.total,
+        scores.loss,
+    )
     low, high = (round(100 * bound) for bound in test["interval"])
-    assert f"[{low}, {high}]" in str(xk.Proportion(scores.right, scores.of))
+    assert f"[{low}, {high}]" in str(xk.Proportion(scores.correct, scores.total))
     assert [row["val_loss"] for row in results["history"]] == list(history["val_loss"])
     assert [row["epoch"] for row in results["history"]] == [1, 2]
-    assert results["scores"]["validation"]["of"] == len(task.validation)
+    assert results["scores"]["validation"]["total"] == len(task.validation)
     assert results["model"]["parameters"] == model.count_params()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "history.csv",
@@ -83,20 +87,22 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
     ]
     watched = pd.read_csv(tmp_path / "validation_predictions.csv")
     assert list(watched["path"]) == list(task.validation.paths)
-    assert xk.score(watched).right == results["scores"]["validation"]["right"]
+    assert xk.score(watched).correct == results["scores"]["validation"]["correct"]
 
 
 def test_when_proportions_are_saved_then_they_are_kept_as_counts(trained, tmp_path):
     half, all_of_it = xk.Proportion(2, 4), xk.Proportion(4, 4)
-    occluded = pd.DataFrame({"asked": [half, half], "retrained": ["", all_of_it]}, ["as is", "cut"])
+    perturbed = pd.DataFrame(
+        {"asked": [half, half], "retrained": ["", all_of_it]}, ["as is", "cut"]
+    )
     called = pd.DataFrame({"called covid": [half]}, ["healthy adults"])
-    xk.save_results(tmp_path, *trained, occlusion=occluded, elsewhere=called)
+    xk.save_results(tmp_path, *trained, perturbations=perturbed, external_validation=called)
     results = read_results(tmp_path)
-    assert results["occlusion"] == {
+    assert results["perturbations"] == {
         "as is": {"asked": [2, 4]},
         "cut": {"asked": [2, 4], "retrained": [4, 4]},
     }
-    assert results["elsewhere"] == {"healthy adults": {"called covid": [2, 4]}}
+    assert results["external_validation"] == {"healthy adults": {"called covid": [2, 4]}}
 
 
 def test_when_the_folder_is_empty_text_then_nothing_is_saved(trained, tmp_path, monkeypatch):

@@ -354,13 +354,13 @@ def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(
 
 
 def test_when_a_file_that_a_parameter_names_changes_then_it_is_another_run(tiny, tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    (pictures / "a.png").write_text("a")
-    run(tiny, tmp_path / "out", [("backbone", str(pictures))])
-    (pictures / "a.png").write_text("b")
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "a.png").write_text("a")
+    run(tiny, tmp_path / "out", [("backbone", str(images))])
+    (images / "a.png").write_text("b")
     with pytest.raises(xk.InputError, match="holds another run"):
-        run(tiny, tmp_path / "out", [("backbone", str(pictures))])
+        run(tiny, tmp_path / "out", [("backbone", str(images))])
 
 
 def test_when_the_run_before_failed_then_it_is_replaced(tmp_path):

@@ -31,15 +31,15 @@ def test_calibration_error_and_brier_are_those_worked_out_by_hand():
     found = xk.calibration(said, bins=2)  # all in the upper bin: 3 of 4 right, 0.8125 sure
     assert found.error == pytest.approx(0.8125 - 0.75)
     assert found.brier == pytest.approx(2 * (0.1**2 + 0.2**2 + 0.85**2 + 0.3**2) / 4)
-    assert found.bins[["right", "of"]].to_numpy().tolist() == [[3, 4]]
+    assert found.bins[["correct", "total"]].to_numpy().tolist() == [[3, 4]]
     assert "3/4 = 75 % [30, 95]" in str(found)
 
 
-def test_calibration_error_weighs_bins_by_their_pictures_and_lets_none_make_up_for_another():
+def test_calibration_error_weighs_bins_by_their_images_and_lets_none_make_up_for_another():
     sure = [0.9, 0.8, 1.0, 0.6, 0.6]
     said = table(list("abaaa"), [[each, 1 - each] for each in sure], ("a", "b"))
     found = xk.calibration(said, bins=4)  # .6 sure, 2 of 2 right; .9 sure, 2 of 3 right
-    assert found.bins[["right", "of"]].to_numpy().tolist() == [[2, 2], [2, 3]]
+    assert found.bins[["correct", "total"]].to_numpy().tolist() == [[2, 2], [2, 3]]
     assert found.bins["confidence"].to_list() == pytest.approx([0.6, 0.9])
     assert found.error == pytest.approx((2 * 0.4 + 3 * (0.9 - 2 / 3)) / 5)
 

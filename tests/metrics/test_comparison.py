@@ -8,18 +8,18 @@ from xraykit.metrics.comparison import (
     holm,
     mcnemar,
     mcnemar_power,
-    pictures_to_separate,
+    required_test_size,
 )
 
 
-def said(right):
-    predicted = np.where(right, "covid", "normal")
+def said(correct):
+    predicted = np.where(correct, "covid", "normal")
     return pd.DataFrame(
-        {"path": [f"{i}.png" for i in range(len(right))], "true": "covid", "predicted": predicted}
+        {"path": [f"{i}.png" for i in range(len(correct))], "true": "covid", "predicted": predicted}
     )
 
 
-def test_mcnemar_is_the_binomial_test_of_the_pictures_that_differ():
+def test_mcnemar_is_the_binomial_test_of_the_images_that_differ():
     first = said([True] * 6 + [False] + [True] * 20)
     second = said([False] * 6 + [True] + [True] * 20)
     assert mcnemar(first, second)[:2] == (6, 1)
@@ -33,8 +33,8 @@ def test_when_the_rows_are_in_another_order_then_nothing_changes():
     assert mcnemar(first, turned.assign(path=first["path"].to_list()))[:2] == (2, 0)  # by place
 
 
-def test_when_the_pictures_differ_then_one_line_says_so():
-    with pytest.raises(xk.InputError, match="predictions of the same pictures"):
+def test_when_the_images_differ_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="predictions of the same images"):
         mcnemar(said([True, True]), said([True]))
 
 
@@ -48,8 +48,8 @@ def test_when_the_pictures_differ_then_one_line_says_so():
         (said([True, True]), "found 1 and 2, of which 1 are the same"),
     ],
 )
-def test_when_it_is_no_table_of_the_same_pictures_then_one_line_says_what_was_found(other, message):
-    for compare in (mcnemar, pictures_to_separate):
+def test_when_it_is_no_table_of_the_same_image_then_one_line_says_what_was_found(other, message):
+    for compare in (mcnemar, required_test_size):
         with pytest.raises(xk.InputError, match=message):
             compare(said([True]), other)
 
@@ -71,9 +71,9 @@ def test_power_is_that_of_a_published_worked_example():
     assert mcnemar_power(50, 0.32, 0.08, level=0.10) == pytest.approx(0.83934, abs=1e-4)
 
 
-def test_when_so_many_pictures_are_drawn_then_the_test_finds_the_difference_four_times_in_five():
+def test_when_so_many_images_are_drawn_then_the_test_finds_the_difference_four_times_in_five():
     first, second = said([True] * 5 + [False] + [True] * 30), said([False] * 5 + [True] * 31)
-    needed = pictures_to_separate(first, second)
+    needed = required_test_size(first, second)
     rng = np.random.default_rng(0)
     kinds = rng.choice(3, size=(400, needed), p=[5 / 36, 1 / 36, 30 / 36])
     p = [mcnemar(said(draw != 1), said(draw != 0))[2] for draw in kinds]
@@ -82,18 +82,18 @@ def test_when_so_many_pictures_are_drawn_then_the_test_finds_the_difference_four
 
 
 def test_when_both_alone_are_right_equally_often_then_no_number_would_separate_them():
-    assert pictures_to_separate(said([True, False]), said([False, True])) is None
-    assert pictures_to_separate(said([True]), said([True])) is None
+    assert required_test_size(said([True, False]), said([False, True])) is None
+    assert required_test_size(said([True]), said([True])) is None
 
 
 @pytest.mark.parametrize(("name", "share"), [("power", 1.5), ("level", 0), ("power", -1)])
 def test_when_power_or_level_is_no_share_then_one_line_says_so(name, share):
     with pytest.raises(xk.InputError, match=f"{name}={share}: expected a number above 0"):
-        pictures_to_separate(said([True, False]), said([True, True]), **{name: share})
+        required_test_size(said([True, False]), said([True, True]), **{name: share})
 
 
 def test_when_the_truth_differs_then_one_line_says_so():
-    with pytest.raises(xk.InputError, match="predictions of the same pictures"):
+    with pytest.raises(xk.InputError, match="predictions of the same images"):
         mcnemar(said([True]), said([True]).assign(true="normal"))
 
 

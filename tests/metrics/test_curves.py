@@ -14,10 +14,10 @@ def fewer_resamples(monkeypatch):
     monkeypatch.setattr(module, "RESAMPLES", 299)
 
 
-def drawn(pictures=60, a_patient=2, told=0.5, names=NAMES, seed=0):
-    """Predictions that know the class a little; `a_patient` pictures of each are alike."""
+def drawn(images=60, a_patient=2, told=0.5, names=NAMES, seed=0):
+    """Predictions that know the class a little; `a_patient` images of each are alike."""
     rng = np.random.default_rng(seed)
-    owners = np.arange(pictures) // a_patient
+    owners = np.arange(images) // a_patient
     labels = rng.integers(0, len(names), owners.max() + 1)[owners]
     logits = rng.normal(0, 1, (owners.max() + 1, len(names)))[owners]
     logits += told * np.eye(len(names))[labels]
@@ -25,7 +25,7 @@ def drawn(pictures=60, a_patient=2, told=0.5, names=NAMES, seed=0):
     columns = {f"probability_{name}": shares[:, i] for i, name in enumerate(names)}
     true, said = np.array(names)[labels], np.array(names)[shares.argmax(axis=1)]
     patients = [f"p{owner}" for owner in owners]
-    facts = {"path": range(pictures), "patient": patients, "true": true, "predicted": said}
+    facts = {"path": range(images), "patient": patients, "true": true, "predicted": said}
     return pd.DataFrame(facts | columns)
 
 
@@ -77,7 +77,7 @@ def test_points_are_those_of_curves_drawn_by_hand():
         assert (points[kind] <= points[f"{kind}_high"]).all()
 
 
-def test_when_patients_have_several_pictures_then_the_band_is_wider():
+def test_when_patients_have_several_images_then_the_band_is_wider():
     alone = drawn(a_patient=4).assign(patient=range(60))
     widths = [
         np.subtract(*numbers(xk.curves(each).areas.loc["covid"].iloc[0])[:0:-1])
@@ -94,18 +94,18 @@ def test_when_of_two_classes_then_the_positive_one_is_drawn_and_repeats_with_the
     assert not found.points.equals(xk.curves(predictions, seed=2).points)
 
 
-def test_when_no_picture_is_out_of_order_then_no_interval_is_made_up():
+def test_when_no_images_is_out_of_order_then_no_interval_is_made_up():
     found = xk.curves(drawn(told=50, names=NAMES[:2]))
     assert found.areas.loc["covid"].iloc[0] == "1.00 (none out of order)"
     assert (found.points[["sensitivity", "precision"]] == 1).all(axis=None)
 
 
-def test_when_every_picture_is_of_one_class_then_one_line_says_so():
-    with pytest.raises(xk.InputError, match="pictures of covid and of others"):
+def test_when_every_image_is_of_one_class_then_one_line_says_so():
+    with pytest.raises(xk.InputError, match="images of covid and of others"):
         xk.curves(drawn(names=NAMES[:2]).assign(true="normal"))
 
 
-def test_when_every_picture_is_given_the_same_then_no_order_is_claimed():
+def test_when_every_image_is_given_the_same_then_no_order_is_claimed():
     found = xk.curves(drawn(names=NAMES[:2]).assign(probability_normal=0.5, probability_covid=0.5))
     assert found.areas.loc["covid"].iloc[0] == "0.50 (no interval)"
 

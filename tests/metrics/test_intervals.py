@@ -8,7 +8,7 @@ from xraykit.metrics.scores import Scores
 
 
 @pytest.mark.parametrize(
-    ("right", "of", "low", "high"),
+    ("correct", "total", "low", "high"),
     [
         (81, 263, 0.2553, 0.3662),
         (15, 148, 0.0624, 0.1605),
@@ -16,17 +16,17 @@ from xraykit.metrics.scores import Scores
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_wilson_interval_is_that_of_published_worked_examples(right, of, low, high):
+def test_wilson_interval_is_that_of_published_worked_examples(correct, total, low, high):
     """Newcombe 1998, Statistics in Medicine 17, 857, table I."""
-    assert wilson_interval(right, of) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
 
 
-@pytest.mark.parametrize("of", [18, 36, 129, 269])
-def test_accuracy_interval_covers_the_truth_as_often_as_it_promises(of):
-    rng = np.random.default_rng(of)
+@pytest.mark.parametrize("total", [18, 36, 129, 269])
+def test_accuracy_interval_covers_the_truth_as_often_as_it_promises(total):
+    rng = np.random.default_rng(total)
     truths = rng.uniform(0.5, 0.97, 4000)
-    ends = {right: wilson_interval(right, of) for right in range(of + 1)}
-    drawn = [ends[int(right)] for right in rng.binomial(of, truths)]
+    ends = {correct: wilson_interval(correct, total) for correct in range(total + 1)}
+    drawn = [ends[int(correct)] for correct in rng.binomial(total, truths)]
     covered = [low <= truth <= high for (low, high), truth in zip(drawn, truths, strict=True)]
     assert 0.93 <= np.mean(covered) <= 0.97
 

@@ -17,14 +17,14 @@ def table(true, predicted, names=("normal", "covid", "pneumonia_bac", "pneumonia
 
 @pytest.fixture
 def brightness():
-    """A network whose probability of class 1 is the picture's first pixel."""
+    """A network whose probability of class 1 is the image's first pixel."""
     inputs = keras.Input((32, 32, 3))
     first = keras.layers.Rescaling(12 / 255, -6)(inputs)[:, 0, 0, :1]
     last = keras.layers.Dense(1, "sigmoid", kernel_initializer="ones")(first)
     return keras.Model(inputs, last)
 
 
-def test_when_predicted_then_each_row_is_about_its_own_picture(binary, brightness):
+def test_when_predicted_then_each_row_is_about_its_own_image(binary, brightness):
     table = xk.predict(brightness, binary.test)
     assert table["path"].tolist() == list(binary.test.paths)
     assert table["true"].tolist() == [path.split("/")[2] for path in binary.test.paths]
@@ -40,8 +40,8 @@ def test_scores_agree_with_scikit_learn():
     names = ["normal", "covid", "pneumonia_bac", "pneumonia_vir"]
     predictions = table(random.choice(names, 40), random.choice(names, 40))
     scores = xk.score(predictions)
-    right = int((predictions["true"] == predictions["predicted"]).sum())
-    assert (scores.right, scores.of) == (right, 40)
+    correct = int((predictions["true"] == predictions["predicted"]).sum())
+    assert (scores.correct, scores.total) == (correct, 40)
     probabilities = predictions[[f"probability_{name}" for name in sorted(names)]]
     assert scores.loss == pytest.approx(log_loss(predictions["true"], probabilities))
     for name in names:
@@ -52,11 +52,11 @@ def test_scores_agree_with_scikit_learn():
 
 
 def test_when_scores_are_shown_then_counts_and_interval_are_there():
-    right = ["covid"] * 27 + ["normal"] * 9
+    correct = ["covid"] * 27 + ["normal"] * 9
     said = ["covid"] * 36
-    text = str(xk.score(table(right, said, names=("normal", "covid"))))
+    text = str(xk.score(table(correct, said, names=("normal", "covid"))))
     assert "27/36 = 75 % [59, 86]" in text
-    assert "0/9 = 0 % [0, 30]" in text  # no normal picture was called normal
+    assert "0/9 = 0 % [0, 30]" in text  # no normal image was called normal
 
 
 def test_when_a_class_is_absent_then_its_sensitivity_is_not_made_up():
@@ -84,17 +84,17 @@ def test_when_table_is_not_of_predictions_then_one_line_says_so(frame):
 def test_when_arguments_are_not_of_their_kind_then_one_line_says_what_was_expected(
     small_cnn, binary
 ):
-    pictures, model = "pictures, such as task.train", "a Keras model, such as"
+    images, model = "images, such as task.train", "a Keras model, such as"
     said = xk.predict(small_cnn, binary.test)
     for call, expected in (
-        (lambda: xk.predict(small_cnn, binary), pictures),
+        (lambda: xk.predict(small_cnn, binary), images),
         (lambda: xk.predict(binary.test, small_cnn), model),
-        (lambda: xk.tsne(small_cnn, binary), pictures),
-        (lambda: xk.gradcam(small_cnn, binary), pictures),
-        (lambda: xk.plot_pictures(binary), pictures),
+        (lambda: xk.tsne(small_cnn, binary), images),
+        (lambda: xk.gradcam(small_cnn, binary), images),
+        (lambda: xk.plot_images(binary), images),
         (lambda: xk.train(small_cnn, binary.train, epochs=1), "a task, as xk.load_task gives it"),
-        (lambda: xk.picture_facts(binary.train), "a task, as xk.load_task gives it"),
-        (lambda: xk.occlusion(small_cnn, None), "a task, as xk.load_task gives it"),
+        (lambda: xk.image_metadata(binary.train), "a task, as xk.load_task gives it"),
+        (lambda: xk.evaluate_perturbations(small_cnn, None), "a task, as xk.load_task gives it"),
         (lambda: xk.score(binary.test), "a table from xk.predict"),
         (lambda: xk.curves("predictions.csv"), "a table from xk.predict"),
         (lambda: xk.apply_temperature(2.0, said), "a table from xk.predict"),

@@ -73,7 +73,7 @@ def test_when_batch_norm_is_to_train_then_all_of_it_does_and_nothing_else():
 
 
 def test_when_cut_then_network_ends_at_that_layer():
-    base = xk.backbone("ResNet50", weights=None, cut_at="conv4_block6_out", image_size=64)
+    base = xk.backbone("ResNet50", weights=None, end_at="conv4_block6_out", image_size=64)
     assert base.output.shape == (None, 4, 4, 1024)
     assert base.count_params() == 8_589_184
 
@@ -82,14 +82,14 @@ def test_when_cut_then_network_ends_at_that_layer():
     ("arguments", "message"),
     [
         ({"name": "VGG-16"}, "Did you mean 'VGG16'"),
-        ({"name": "ResNet50", "cut_at": "conv4_block6_uot"}, "Did you mean 'conv4_block6_out'"),
+        ({"name": "ResNet50", "end_at": "conv4_block6_uot"}, "Did you mean 'conv4_block6_out'"),
         ({"name": "VGG16", "trainable_from": "block6_conv1"}, "Unknown layer of VGG16"),
         ({"name": "VGG16", "batch_norm": "on"}, "Unknown batch_norm 'on'"),
         ({"name": "VGG16", "preprocessing": "none"}, "Unknown preprocessing 'none'"),
         ({"name": "VGG16", "alpha": 0.5}, "VGG16 takes alpha=1"),
         ({"name": "SmallCNN", "image_size": 8}, "can't be built at image_size=8"),
         (
-            {"name": "VGG16", "cut_at": "block4_pool", "trainable_from": "block5_conv3"},
+            {"name": "VGG16", "end_at": "block4_pool", "trainable_from": "block5_conv3"},
             "Unknown layer of VGG16 'block5_conv3'",
         ),
         ({"name": "InceptionV3", "image_size": 32}, "can't be built at image_size=32"),

@@ -3,7 +3,7 @@ import pytest
 
 import xraykit as xk
 from xraykit import keras
-from xraykit.models.graph import CutError, cut, description
+from xraykit.models.graph import NotCacheableError, description, split_frozen
 
 layers = keras.layers
 CLASSES = ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
@@ -29,23 +29,23 @@ def frozen(**options):
         (lambda: frozen(head=[layers.Flatten(), layers.Dropout(0.5)]), "flatten"),
         (lambda: frozen(head=[layers.Flatten(), layers.BatchNormalization()]), "flatten"),
         (lambda: build("VGG16", trainable_from="block5_conv3"), "block5_conv2"),
-        (lambda: build("ResNet50V2", cut_at="conv3_block4_out"), "pool"),
+        (lambda: build("ResNet50V2", end_at="conv3_block4_out"), "pool"),
         (
             lambda: build(
-                "ResNet50", cut_at="conv3_block4_out", trainable_from="conv3_block2_2_conv"
+                "ResNet50", end_at="conv3_block4_out", trainable_from="conv3_block2_2_conv"
             ),
             "conv3_block1_out",  # inside a block there are two ways round
         ),
     ],
 )
-def test_when_layers_are_frozen_then_it_is_cut_where_all_of_the_picture_passes(model, end):
+def test_when_layers_are_frozen_then_it_is_cut_where_all_of_the_images_passes(model, end):
     keras.utils.clear_session()
     model = model()
-    prefix, tail = cut(model)
+    prefix, tail = split_frozen(model)
     assert prefix.layers[-1].name == end
     assert not prefix.trainable_weights
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
-    np.testing.assert_allclose(tail(prefix(pictures)), model(pictures), rtol=1e-5)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(tail(prefix(images)), model(images), rtol=1e-5)
     assert [id(w) for w in tail.trainable_weights] == [id(w) for w in model.trainable_weights]
 
 
@@ -88,7 +88,7 @@ def frozen_whole():
         (with_dropout_inside, "dropout in use 'drop' is inside its frozen part"),
         (lambda: build("EfficientNetB0"), "dropout in use 'block2b_drop' is inside"),
         (
-            lambda: build("ResNet50", cut_at="conv2_block3_out", batch_norm="train"),
+            lambda: build("ResNet50", end_at="conv2_block3_out", batch_norm="train"),
             "BatchNorm in training mode 'conv1_bn' is inside its frozen part",
         ),
         (build, "no layer before 'block1_conv' is frozen"),
@@ -105,8 +105,8 @@ def frozen_whole():
     ],
 )
 def test_when_it_cant_be_cut_then_the_reason_is_said(model, reason):
-    with pytest.raises(CutError, match=reason):
-        cut(model())
+    with pytest.raises(NotCacheableError, match=reason):
+        split_frozen(model())
 
 
 def test_when_a_layer_is_named_as_a_setting_then_the_description_still_tells_them_apart():
@@ -116,7 +116,7 @@ def test_when_a_layer_is_named_as_a_setting_then_the_description_still_tells_the
         hidden = layers.Activation(activation, name=activation)(hidden)
         return keras.Model(inputs, layers.Dense(2, name="last")(hidden))
 
-    relu, tanh = (description(cut(network(each))[0]) for each in ("relu", "tanh"))
+    relu, tanh = (description(split_frozen(network(each))[0]) for each in ("relu", "tanh"))
     assert relu != tanh
 
 
@@ -126,5 +126,5 @@ def test_when_layers_are_named_otherwise_then_the_description_is_the_same():
         hidden = layers.Dense(units, trainable=False)(inputs)
         return keras.Model(inputs, layers.Dense(2)(layers.Activation("relu")(hidden)))
 
-    first, again, other = (description(cut(network(units))[0]) for units in (3, 3, 4))
+    first, again, other = (description(split_frozen(network(units))[0]) for units in (3, 3, 4))
     assert first == again != other

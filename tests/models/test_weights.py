@@ -115,12 +115,12 @@ def test_when_efficientnet_is_loaded_either_way_then_it_agrees_with_keras(
 
 
 def test_when_file_is_a_cut_networks_then_it_serves_up_to_the_cut(tmp_path, monkeypatch):
-    cut = xk.backbone("ResNet50", weights=None, cut_at="conv4_block6_out", image_size=32)
+    cut = xk.backbone("ResNet50", weights=None, end_at="conv4_block6_out", image_size=32)
     path = tmp_path / "resnet50_to_conv4_notop.weights.h5"
     cut.save_weights(path)
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
-    by_name = xk.backbone("ResNet50", cut_at="conv3_block4_out", image_size=32)
-    by_path = xk.backbone("ResNet50", weights=path, cut_at="conv4_block6_out", image_size=32)
+    by_name = xk.backbone("ResNet50", end_at="conv3_block4_out", image_size=32)
+    by_path = xk.backbone("ResNet50", weights=path, end_at="conv4_block6_out", image_size=32)
     first = cut.get_weights()[0]
     np.testing.assert_array_equal(by_name.get_weights()[0], first)
     np.testing.assert_array_equal(by_path.get_weights()[0], first)
@@ -131,7 +131,7 @@ def test_when_file_is_too_short_then_the_cut_that_it_serves_is_named(tmp_path, m
     (tmp_path / "resnet50_to_conv4_notop.weights.h5").touch()
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setattr(keras.applications, "ResNet50", _offline(keras.applications.ResNet50))
-    with pytest.raises(xk.InputError, match="serves with cut_at='conv4_block6_out'"):
+    with pytest.raises(xk.InputError, match="serves with end_at='conv4_block6_out'"):
         xk.backbone("ResNet50", image_size=32)
 
 
@@ -163,8 +163,8 @@ def test_when_weights_file_is_bad_then_one_line_says_so(tmp_path):
         ("MobileNetV2", {}, 2_257_984),
         ("MobileNetV2", {"alpha": 0.35}, 410_208),
         ("MobileNet", {"alpha": 0.75}, 1_832_976),
-        ("ResNet50", {"cut_at": "conv4_block6_out"}, 8_589_184),
-        ("ResNet50V2", {"cut_at": "conv4_block6_out"}, 8_573_440),
+        ("ResNet50", {"end_at": "conv4_block6_out"}, 8_589_184),
+        ("ResNet50V2", {"end_at": "conv4_block6_out"}, 8_573_440),
     ],
 )
 def test_when_real_weights_are_there_then_each_network_takes_them(

@@ -14,14 +14,14 @@ from xraykit.data import phantoms as dataset
 from xraykit.phantoms.film import draw_setting
 from xraykit.phantoms.thorax import BUILDS, grow
 
-FEW = {"task": "binary", "pictures": 20}
+FEW = {"task": "binary", "images": 20}
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """Forty phantoms of all classes at shortcut 0.5, to be read only."""
     folder = tmp_path_factory.mktemp("phantoms") / "set"
-    return folder, xk.draw_phantoms(folder, pictures=40, shortcut=0.5, seed=3)
+    return folder, xk.draw_phantoms(folder, images=40, shortcut=0.5, seed=3)
 
 
 def test_when_nothing_is_said_then_counts_are_the_challenges():
@@ -32,7 +32,7 @@ def test_when_nothing_is_said_then_counts_are_the_challenges():
     assert dataset._share_out("binary", None).sum() == 148
 
 
-def test_when_pictures_are_given_then_that_many_are_drawn_and_listed(drawn):
+def test_when_images_are_given_then_that_many_are_drawn_and_listed(drawn):
     folder, listed = drawn
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
     assert sorted(listed["path"]) == files
@@ -46,8 +46,8 @@ def test_when_pictures_are_given_then_that_many_are_drawn_and_listed(drawn):
 def test_when_drawn_then_files_are_as_the_manifest_says(drawn):
     folder, listed = drawn
     for row in listed.itertuples():
-        with Image.open(folder / row.path) as picture:
-            assert (picture.mode, picture.width, picture.height) == (
+        with Image.open(folder / row.path) as image:
+            assert (image.mode, image.width, image.height) == (
                 row.mode,
                 row.width,
                 row.height,
@@ -60,7 +60,7 @@ def test_when_drawn_then_files_are_as_the_manifest_says(drawn):
 def test_when_phantoms_are_loaded_then_a_banner_says_so(drawn, multiclass):
     task = xk.load_task("binary", drawn[0], image_size=16)
     assert task.phantoms
-    assert "PHANTOMS, pictures of nobody (shortcut 0.5, seed 3)" in repr(task)
+    assert "PHANTOMS, images of nobody (shortcut 0.5, seed 3)" in repr(task)
     assert not multiclass.phantoms
 
 
@@ -78,16 +78,16 @@ def test_when_seed_is_the_same_then_so_are_the_bytes(tmp_path):
     assert not set(first.values()) & set(other.values())
 
 
-def picture(label, shortcut=0.0, number=0):
-    image, facts = dataset.draw_picture(label, ["normal", "covid"], shortcut, 8, number)
+def image(label, shortcut=0.0, number=0):
+    image, facts = dataset.draw_image(label, ["normal", "covid"], shortcut, 8, number)
     return np.asarray(image.convert("L")).astype(int), facts
 
 
 @pytest.mark.parametrize("label", ["covid", "pneumonia_bac", "pneumonia_vir"])
 def test_when_chest_is_ill_then_only_its_lungs_differ_from_the_healthy_twins(label):
     for number in range(3):
-        healthy, facts = picture("normal", number=number)
-        ill, ill_facts = picture(label, number=number)
+        healthy, facts = image("normal", number=number)
+        ill, ill_facts = image(label, number=number)
         differs = healthy != ill
         height, width = differs.shape
         ring = np.ones_like(differs)
@@ -120,8 +120,8 @@ def opacity_by_place(label):
     """How much disease changes each place of six chests, shape (6, 64, 64)."""
     maps = []
     for number in range(6):
-        healthy, _ = picture("normal", number=number)
-        ill, _ = picture(label, number=number)
+        healthy, _ = image("normal", number=number)
+        ill, _ = image(label, number=number)
         change = Image.fromarray(np.abs(ill - healthy).astype(np.uint8)).resize((64, 64))
         maps.append(np.asarray(change).astype(float))
     return np.stack(maps)
@@ -151,7 +151,7 @@ def test_when_viral_then_spread_over_both_sides_high_and_low():
 
 @cache
 def settings(label, shortcut):
-    """The settings of 400 pictures of a class, a row each."""
+    """The settings of 400 images of a class, a row each."""
     rng = np.random.default_rng([4, label == "covid"])
     pool = ["normal", "covid"]
     return pd.DataFrame([vars(draw_setting(label, pool, shortcut, rng)) for _ in range(400)])
@@ -166,7 +166,10 @@ def settings(label, shortcut):
         ("brightness", lambda facts: facts["brightness"] > 0.05),
         ("aspect", lambda facts: facts["width"] / facts["height"] < 1.12),
         ("size", lambda facts: facts["height"] < 288),
-        ("marks", lambda facts: facts["marks"].map(lambda marks: "date" in marks)),
+        (
+            "text-like marks",
+            lambda facts: facts["text-like marks"].map(lambda marks: "date" in marks),
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -187,7 +190,7 @@ def test_when_shortcut_turns_then_a_fact_is_tied_to_the_class_but_as_frequent(fa
         ({"shortcut": 1.5}, r"shortcut=1.5: expected a number from 0 to 1"),
         ({"shortcut": "much"}, "shortcut='much': expected a number"),
         ({"shortcut": True}, "shortcut=True: expected a number"),
-        ({"pictures": 16}, "pictures=16: expected a whole number, 17 or more"),
+        ({"images": 16}, "images=16: expected a whole number, 17 or more"),
         ({"seed": -1}, "seed=-1: expected a whole number, 0 or more"),
     ],
 )
@@ -208,10 +211,10 @@ def test_when_drawing_stops_halfway_then_nothing_is_there(tmp_path, monkeypatch)
     def break_down(label, pool, shortcut, seed, number):
         if number == 12:
             raise OSError("No space left on device")
-        return draw_picture(label, pool, shortcut, seed, number)
+        return draw_image(label, pool, shortcut, seed, number)
 
-    draw_picture = dataset.draw_picture
-    monkeypatch.setattr(dataset, "draw_picture", break_down)
+    draw_image = dataset.draw_image
+    monkeypatch.setattr(dataset, "draw_image", break_down)
     with pytest.raises(xk.InputError, match=r"Can't draw phantoms into .*No space left"):
         xk.draw_phantoms(tmp_path / "set", **FEW)
     assert not list(tmp_path.iterdir())
@@ -236,23 +239,23 @@ def test_when_manifest_is_damaged_then_one_line_says_so(tmp_path):
 
 @pytest.fixture
 def small_standby(tmp_path, monkeypatch, no_environment):
-    """A clone without pictures, whose phantoms are few."""
+    """A clone without images, whose phantoms are few."""
     monkeypatch.setattr(challenge, "DATA", tmp_path)
     monkeypatch.setattr(dataset, "DATA", tmp_path)
     full = dataset.draw_phantoms
     monkeypatch.setattr(
-        dataset, "draw_phantoms", lambda folder, shortcut: full(folder, pictures=40, shortcut=1.0)
+        dataset, "draw_phantoms", lambda folder, shortcut: full(folder, images=40, shortcut=1.0)
     )
     return tmp_path
 
 
 @pytest.mark.slow
-def test_when_there_are_no_pictures_then_phantoms_are_drawn_once(small_standby, capsys):
+def test_when_there_are_no_images_then_phantoms_are_drawn_once(small_standby, capsys):
     first = xk.load_task("multiclass", image_size=16)
     assert first.phantoms
     assert first.root == small_standby / "phantoms"
     said = capsys.readouterr().out
-    assert "No pictures of the challenge found" in said
+    assert "No images of the challenge found" in said
     assert "Drawing them" in said
     xk.load_task("binary", image_size=16)
     assert "Drawing them" not in capsys.readouterr().out
@@ -275,7 +278,7 @@ def test_when_two_start_at_once_then_the_second_takes_what_the_first_drew(
 @pytest.mark.slow
 def test_when_command_is_used_then_it_draws_and_counts(tmp_path):
     command = [Path(sys.executable).with_name("xraykit"), "data", "phantoms", tmp_path / "set"]
-    options = ["--task", "binary", "--pictures", "20", "--shortcut", "1", "--seed", "7"]
+    options = ["--task", "binary", "--images", "20", "--shortcut", "1", "--seed", "7"]
     done = subprocess.run([*command, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "20 phantoms are in" in done.stdout

@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 import xraykit as xk
 from xraykit import keras
 
-ENOUGH = {"binary": 308, "multiclass": 306}  # pictures in all, 270 of them in train/
+ENOUGH = {"binary": 308, "multiclass": 306}  # images in all, 270 of them in train/
 
 
 def whole(task):
-    return task.train.join(task.validation).join(task.test)
+    return task.development.join(task.test)
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,10 @@ def sets(tmp_path_factory):
     """Return a function that draws a set once, of seeds that the drawing was not developed on."""
     folder, drawn = tmp_path_factory.mktemp("learning"), set()
 
-    def draw(task, pictures, shortcut, seed, image_size):
-        root = folder / f"{task}-{pictures}-{shortcut}-{seed}"
+    def draw(task, images, shortcut, seed, image_size):
+        root = folder / f"{task}-{images}-{shortcut}-{seed}"
         if root not in drawn:
-            xk.draw_phantoms(root, task, pictures, shortcut, seed)
+            xk.draw_phantoms(root, task, images, shortcut, seed)
             drawn.add(root)
         return xk.load_task(task, root, image_size=image_size)
 
@@ -34,7 +34,15 @@ def train_small_cnn(task, epochs, seed=1):
     steps = epochs * -(-len(task.train) // 10)
     moved = xk.Augmentation(shift=0.06, brightness=0, contrast=0, horizontal_flip=True)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    xk.train(model, task, epochs, learning_rate=rate, augmentation=moved, exact=True, seed=seed)
+    xk.train(
+        model,
+        task,
+        epochs,
+        learning_rate=rate,
+        augmentation=moved,
+        use_feature_cache=False,
+        seed=seed,
+    )
     return model
 
 
@@ -45,7 +53,7 @@ def right(model, images):
 
 def right_by_coarse_pixels(task, fresh):
     """Logistic regression on 16 × 16 pixels, trained on all that is not test."""
-    known = task.train.join(task.validation)
+    known = task.development
     pixels = known.pixels.mean(axis=-1).reshape(len(known), -1) / 255
     fool = LogisticRegression(max_iter=5000).fit(pixels, known.labels)
     guessed = fool.predict(fresh.pixels.mean(axis=-1).reshape(len(fresh), -1) / 255)

@@ -52,7 +52,7 @@ def test_when_tube_is_projected_then_its_shadow_holds_its_volume(pose):
     assert hollow.volumes.sum() == pytest.approx(0.75 * solid.volumes.sum(), rel=1e-6)
 
 
-def test_when_points_lie_outside_the_picture_then_they_are_not_seen():
+def test_when_points_lie_outside_the_images_then_they_are_not_seen():
     dust = Dust(np.array([[0.0, 0, 0], [5, 0, 0], [0, -5, 0]]), np.ones(3))
     assert volume(dust.project(view())) == pytest.approx(1, rel=1e-5)
 

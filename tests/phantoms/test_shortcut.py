@@ -10,14 +10,14 @@ import xraykit as xk
 SEEDS = range(9001, 9011)  # of no set that the drawing was developed on
 
 
-def what_needs_no_lungs(folder, task_name, seeds, pictures, shortcut):
-    """Return three tables of facts about pictures, their classes and their sets."""
+def what_needs_no_lungs(folder, task_name, seeds, images, shortcut):
+    """Return three tables of facts about images, their classes and their sets."""
     geometry, size, border, labels, sets = [], [], [], [], []
     for seed in seeds:
         root = folder / f"{seed}-{shortcut}"
-        drawn = xk.draw_phantoms(root, task_name, pictures, shortcut, seed).set_index("path")
+        drawn = xk.draw_phantoms(root, task_name, images, shortcut, seed).set_index("path")
         task = xk.load_task(task_name, root, image_size=16)
-        images = task.train.join(task.validation).join(task.test)
+        images = task.development.join(task.test)
         rows = drawn.loc[list(images.paths)]
         modes = rows["mode"].map(["L", "RGB", "RGBA"].index)
         geometry.append(np.column_stack([modes, rows["width"], rows["height"]]))

@@ -12,7 +12,7 @@ def titles(figure):
 
 
 def of_each(images, probability):
-    """Predictions that differ from picture to picture, so that a mix-up can't hide."""
+    """Predictions that differ from image to image, so that a mix-up can't hide."""
     covid = [probability(i) for i in range(len(images))]
     names = ("normal", "covid")
     return pd.DataFrame(
@@ -27,13 +27,13 @@ def of_each(images, probability):
     )
 
 
-def test_when_predictions_are_shuffled_then_each_picture_keeps_its_own(binary):
+def test_when_predictions_are_shuffled_then_each_image_keeps_its_own(binary):
     images = binary.test
     predictions = of_each(images, lambda i: (i + 1) / (len(images) + 2))
     shuffled = predictions.sample(frac=1, random_state=0)
     # The mistake this guards against: names in folder order, answers in the loader's.
     assert shuffled["predicted"].tolist() != predictions["predicted"].tolist()
-    figure = xk.plot_pictures(images, shuffled)
+    figure = xk.plot_images(images, shuffled)
     for (_, row), title, axis in zip(
         predictions.iterrows(), titles(figure), figure.axes, strict=False
     ):
@@ -45,14 +45,14 @@ def test_when_predictions_are_shuffled_then_each_picture_keeps_its_own(binary):
         assert (axis.images[0].get_array() == images.pixels[position]).all()
 
 
-def test_when_a_picture_has_no_prediction_then_one_line_says_so(binary):
+def test_when_an_image_has_no_prediction_then_one_line_says_so(binary):
     predictions = of_each(binary.test, lambda i: 0.1).iloc[1:]
-    with pytest.raises(xk.InputError, match="1 of 8 pictures have no prediction"):
-        xk.plot_pictures(binary.test, predictions)
+    with pytest.raises(xk.InputError, match="1 of 8 images have no prediction"):
+        xk.plot_images(binary.test, predictions)
 
 
-def test_when_few_pictures_are_shown_then_every_class_is_among_them(multiclass):
-    shown = titles(xk.plot_pictures(multiclass.train, most=8))
+def test_when_few_images_are_shown_then_every_class_is_among_them(multiclass):
+    shown = titles(xk.plot_images(multiclass.train, most=8))
     assert sorted(title.split("\n")[-1] for title in shown) == sorted(2 * multiclass.class_names)
 
 
@@ -95,7 +95,7 @@ def test_when_several_perplexities_are_asked_for_then_each_has_a_panel_that_name
 ):
     figure = xk.plot_tsne(small_cnn, binary.train, perplexity=(5, 10), seed=1)
     assert [axis.get_title() for axis in figure.axes] == ["perplexity 5", "perplexity 10"]
-    assert "38 pictures, seed 1" in figure.get_suptitle()
+    assert "38 images, seed 1" in figure.get_suptitle()
     first, second = (axis.collections[0].get_offsets() for axis in figure.axes)
     assert not np.allclose(first, second)
 
@@ -103,7 +103,7 @@ def test_when_several_perplexities_are_asked_for_then_each_has_a_panel_that_name
 def test_map_is_coloured_by_each_fact_with_more_than_one_value_and_test_is_hollow(
     binary, small_cnn
 ):
-    facts = xk.picture_facts(binary)  # two sources, two ages; one mode, no frame known
+    facts = xk.image_metadata(binary)  # two sources, two ages; one mode, no frame known
     layout = xk.tsne(small_cnn, binary.train.join(binary.test))
     figure = xk.plot_map(layout, facts)
     assert [axis.get_title() for axis in figure.axes] == ["by class", "by source", "by age"]
@@ -128,11 +128,11 @@ def test_proportions_are_drawn_where_they_are_with_counts_and_intervals():
     assert "called so" in axis.get_xlabel()
 
 
-def test_when_maps_are_given_then_the_weight_lies_over_each_picture(binary):
+def test_when_maps_are_given_then_the_weight_lies_over_each_image(binary):
     maps = np.zeros((8, 32, 32), np.float32)
     maps[:, 3, 5] = 1
     maps[0] = 0  # no place speaks for the class
-    figure = xk.plot_pictures(binary.test, maps=maps)
+    figure = xk.plot_images(binary.test, maps=maps)
     drawn = [axis for axis in figure.axes if axis.images]
     assert sorted(len(axis.images) for axis in drawn) == [1] + 7 * [2]
     over = next(axis.images[1] for axis in drawn if len(axis.images) == 2)
@@ -140,8 +140,8 @@ def test_when_maps_are_given_then_the_weight_lies_over_each_picture(binary):
 
 
 def test_when_figures_get_something_else_then_one_line_says_what_they_need(binary, small_cnn):
-    facts = xk.picture_facts(binary)
-    with pytest.raises(xk.InputError, match=r"facts from xk\.picture_facts"):
+    facts = xk.image_metadata(binary)
+    with pytest.raises(xk.InputError, match=r"facts from xk\.image_metadata"):
         xk.plot_map(xk.tsne(small_cnn, binary.train), facts[facts["part"] == "test"])
     with pytest.raises(xk.InputError, match=r"table of xk\.Proportion"):
         xk.plot_proportions(pd.DataFrame({"asked": ["9/18"]}))

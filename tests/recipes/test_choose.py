@@ -44,9 +44,9 @@ def keep_default_weights(folder, task):
 @both_tasks
 def test_the_default_is_the_fastest_recipe_that_is_not_worse_than_the_best(task):
     ranking, table = rank_recipes(task), xk.saved_experiment(f"{PREFIXES[task]}_recipes").table
-    assert table["right"].idxmax() == 0  # the others are compared with the best
+    assert table["correct"].idxmax() == 0  # the others are compared with the best
     tied = ranking[ranking["tied"]]
-    assert ranking["right"].max() in tied["right"].to_numpy()
+    assert ranking["correct"].max() in tied["correct"].to_numpy()
     assert tied["seconds"].idxmin() == ranking.index[0]
     assert {name.partition("-")[0] for name in ranking.index} == {PREFIXES[task]}
 
@@ -72,8 +72,11 @@ def test_when_the_defaults_weights_are_here_then_it_runs_and_its_counts_say_why(
     chosen = xk.choose_recipe("auto", task, {"image_size": 32})
     assert chosen.name == default.name and chosen.stands_in_for == ""
     said = capsys.readouterr().out
-    right, of, *_ = rank_recipes(task).iloc[0]
-    assert "image_size=32: the default, the fastest of the" in said and f"({right}/{of} = " in said
+    correct, total, *_ = rank_recipes(task).iloc[0]
+    assert (
+        "image_size=32: the default, the fastest of the" in said
+        and f"({correct}/{total} = " in said
+    )
     assert said.count("\n") == 1
 
 
@@ -106,13 +109,13 @@ def test_when_the_reports_pair_can_run_then_it_is_what_a_recipe_is_compared_with
     small = {"image_size": 32}
     vgg16, resnet50 = (xk.recipes[f"task2-{name}"] for name in ("vgg16", "resnet50-frozen"))
     keep_weights(weights_folder, vgg16, "vgg16_notop.weights.h5")
-    end = {"cut_at": "conv4_block6_out"}
+    end = {"end_at": "conv4_block6_out"}
     keep_weights(weights_folder, resnet50, "resnet50_to_conv4_notop.weights.h5", **end)
     plan = xk.recipes["task2-smallcnn"].override(**small)
     others = xk.choose_comparison(plan, overrides=small)
     assert [each.name for each in others] == ["task2-vgg16", "task2-resnet50-frozen"]
-    assert "task2-resnet50-frozen (cut_at=conv4_block6_out)" in capsys.readouterr().out
-    assert others[1].cut_at == "conv4_block6_out"
+    assert "task2-resnet50-frozen (end_at=conv4_block6_out)" in capsys.readouterr().out
+    assert others[1].end_at == "conv4_block6_out"
     for plan in (vgg16, xk.recipes["task2-vgg16-finetuned"]):
         (other,) = xk.choose_comparison(plan.override(**small), overrides=small)
         assert other.name == "task2-resnet50-frozen"  # not with the same backbone
@@ -132,10 +135,10 @@ def test_when_recipes_to_compare_with_are_named_then_they_are_taken():
 def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said(weights_folder):
     recipe = xk.recipes["task2-resnet50"].override(image_size=32)
     assert runnable(recipe) == (None, "not run: no weights")
-    end = {"cut_at": "conv4_block6_out"}
+    end = {"end_at": "conv4_block6_out"}
     keep_weights(weights_folder, recipe, "resnet50_to_conv4_notop.weights.h5", **end)
     part, note = runnable(recipe)
-    assert part.cut_at == "conv4_block6_out" and note == "cut_at=conv4_block6_out"
+    assert part.end_at == "conv4_block6_out" and note == "end_at=conv4_block6_out"
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_when_run_as_published_then_it_has_the_bugs_of_the_handout():
     as_then = xk.recipes["task2-resnet50"].as_published().override(weights=None)
     network = as_then.build(CLASSES["multiclass"])
     assert network.get_layer("preprocessing").scale == pytest.approx(1 / 255)
-    assert (as_then.augmentation, as_then.views) == ("handout", 16)
+    assert (as_then.augmentation, as_then.n_views) == ("handout", 16)
     assert "repaired" not in repr(as_then)
 
 
@@ -169,15 +169,15 @@ BAD = [
     ({"epochs": True}, "epochs=True: expected a whole number"),
     ({"epochs": 0}, "epochs=0: expected a whole number, 1 or more"),
     ({"alpha": "wide"}, "alpha='wide': expected a number"),
-    ({"exact": 1}, "exact=1: expected True or False"),
-    ({"cut_at": 4}, "cut_at=4: expected text or None"),
+    ({"use_feature_cache": 1}, "use_feature_cache=1: expected True or False"),
+    ({"end_at": 4}, "end_at=4: expected text or None"),
     ({"early_stopping": "soon"}, "early_stopping='soon': expected a whole number or None"),
     ({"backbone": "VGG"}, "Unknown backbone 'VGG'.* Did you mean 'VGG1[69]'"),
-    ({"cut_at": "block9"}, "Unknown layer of SmallCNN 'block9'"),
+    ({"end_at": "block9"}, "Unknown layer of SmallCNN 'block9'"),
     ({"preprocessing": "255"}, "Unknown preprocessing '255': expected one of own, rescale"),
     ({"augmentation": "lots"}, "Unknown augmentation 'lots': expected one of none, kit, handout"),
     ({"optimizer": "adamw"}, "Unknown optimizer 'adamw'.* Did you mean 'adam'"),
-    ({"keep": "first"}, "Unknown keep 'first'"),
+    ({"restore_best_weights": "first"}, "restore_best_weights='first': expected True or False"),
     ({"alpha": float("nan")}, "alpha=nan: expected a number"),
     ({"alpha": float("inf")}, "alpha=inf: expected a number"),
     ({"early_stopping": 0}, "early_stopping=0: expected a whole number, 1 or more"),
@@ -265,9 +265,9 @@ def test_when_vgg16_learns_the_real_task_1_then_it_scores_reloads_and_is_explain
     task = xk.load_task("binary", real_challenge)
     model, _ = xk.recipes["task1-vgg16"].train(task)
     predictions = xk.predict(model, task.test)
-    assert xk.score(predictions).right >= 17
+    assert xk.score(predictions).correct >= 17
     model.save(tmp_path / "model.keras")
     loaded = xk.predict(xk.keras.models.load_model(tmp_path / "model.keras"), task.test)
     assert loaded.equals(predictions)
-    shares = xk.weight_in_thorax(xk.gradcam(model, task.test), predictions)
-    assert shares.loc["all", "pictures"] >= 17 and shares.loc["all", "thorax"] > 0.4
+    shares = xk.thorax_attention(xk.gradcam(model, task.test), predictions)
+    assert shares.loc["all", "images"] >= 17 and shares.loc["all", "thorax"] > 0.4

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import xraykit as xk
-from xraykit.training.cache_files import BankFiles
-from xraykit.training.cache_folder import FOLDER, LIMIT, BankError, cached, clear_cache
+from xraykit.training.cache_files import CacheFiles
+from xraykit.training.cache_folder import FOLDER, LIMIT, CacheError, cached, clear_cache
 
 NETWORK = "a network"
 
@@ -44,11 +44,11 @@ def cache(tmp_path, monkeypatch):
 
 def read(keys, network=None, dtype="float16"):
     network = network or Network(keys)
-    rows = BankFiles(NETWORK, "a layer", dtype).rows(keys, network)
+    rows = CacheFiles(NETWORK, "a layer", dtype).rows(keys, network)
     return rows.take(np.arange(len(keys)))
 
 
-def right(keys, network=None, **options):
+def correct(keys, network=None, **options):
     """Whether each key has its own features, to the last bit."""
     expected = np.stack([feature(int(each)) for each in keys])
     return (read(keys, network, **options) == expected).all()
@@ -58,22 +58,22 @@ KEYS = [key(number) for number in range(70)]  # three chunks, the last one small
 
 
 def test_when_features_are_there_then_nothing_is_computed():
-    assert right(KEYS)
+    assert correct(KEYS)
     again = Network(KEYS)
-    assert right(KEYS, again) and again.computed == 0
+    assert correct(KEYS, again) and again.computed == 0
 
 
 def test_when_some_are_missing_then_only_those_are_computed_and_the_order_is_kept():
     read(KEYS[10:40])
     mixed = KEYS[35:60] + KEYS[:20] + KEYS[50:55]
     network = Network(mixed)
-    assert right(mixed, network)
+    assert correct(mixed, network)
     assert network.computed == 20 + 10  # 40 to 59 and 0 to 9, each once
 
 
 def test_when_it_is_of_another_network_or_dtype_then_it_is_computed_anew():
     read(KEYS)
-    for bank in (BankFiles("another", "", "float16"), BankFiles(NETWORK, "", "float32")):
+    for bank in (CacheFiles("another", "", "float16"), CacheFiles(NETWORK, "", "float32")):
         network = Network(KEYS)
         bank.rows(KEYS, network)
         assert network.computed == len(KEYS)
@@ -81,10 +81,10 @@ def test_when_it_is_of_another_network_or_dtype_then_it_is_computed_anew():
 
 def test_when_a_feature_is_beyond_float16_then_all_are_kept_as_float32():
     network = Network(KEYS, scale=1000)  # up to 69,000
-    rows = BankFiles(NETWORK, "a layer").rows(KEYS, network)
+    rows = CacheFiles(NETWORK, "a layer").rows(KEYS, network)
     assert rows.dtype == np.float32
     assert rows.take(np.array([69]))[0, 0] == 69_000
-    within = BankFiles("another", "a layer").rows(KEYS, Network(KEYS, scale=900))
+    within = CacheFiles("another", "a layer").rows(KEYS, Network(KEYS, scale=900))
     assert within.dtype == np.float16
 
 
@@ -103,9 +103,9 @@ def test_when_a_byte_of_features_is_flipped_then_they_are_computed_anew(cache, p
     read(KEYS)
     flip(*files(cache, ".npy"), place)
     network = Network(KEYS)
-    assert right(KEYS, network) and network.computed == len(KEYS)
+    assert correct(KEYS, network) and network.computed == len(KEYS)
     assert "damaged" in capsys.readouterr().out
-    assert right(KEYS, again := Network(KEYS)) and again.computed == 0
+    assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
 
 
 def test_when_any_byte_of_what_is_said_about_them_is_flipped_then_nothing_wrong_is_read(cache):
@@ -113,7 +113,7 @@ def test_when_any_byte_of_what_is_said_about_them_is_flipped_then_nothing_wrong_
     (path,) = files(cache, ".json")
     for place in np.random.default_rng(3).integers(0, path.stat().st_size, 40):
         flip(path, place)
-        assert right(KEYS)
+        assert correct(KEYS)
         (path,) = files(cache, ".json")
 
 
@@ -125,14 +125,14 @@ def test_when_a_file_is_truncated_then_they_are_computed_anew(cache, ending, lef
     size = path.stat().st_size
     os.truncate(path, int(left * size) if left < 1 else left)
     network = Network(KEYS)
-    assert right(KEYS, network) and network.computed == len(KEYS)
+    assert correct(KEYS, network) and network.computed == len(KEYS)
 
 
 @pytest.mark.parametrize("ending", [".npy", ".json"])
 def test_when_one_of_the_two_files_is_gone_then_they_are_computed_anew(cache, ending):
     read(KEYS)
     files(cache, ending)[0].unlink()
-    assert right(KEYS)
+    assert correct(KEYS)
     assert len(files(cache, ".npy")) == len(files(cache, ".json")) == 1
 
 
@@ -157,18 +157,18 @@ def test_when_features_are_larger_than_the_limit_then_it_is_said_and_nothing_is_
     read(KEYS)
     monkeypatch.setenv(LIMIT, "0.00001")
     more = [key(100 + number) for number in range(200)]
-    with pytest.raises(BankError, match=r"would take 0.0 GB, over XRAYKIT_CACHE_GB=0.00001"):
+    with pytest.raises(CacheError, match=r"would take 0.0 GB, over XRAYKIT_CACHE_GB=0.00001"):
         read(more)
-    assert right(KEYS, again := Network(KEYS)) and again.computed == 0
+    assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
     assert len(list(cache.rglob("*.npy"))) == 1
 
 
 def test_when_the_room_is_taken_by_what_is_needed_too_then_that_stays(cache, monkeypatch):
     read(KEYS)
     monkeypatch.setenv(LIMIT, str(100 * 100 * 2 / 1e9))  # room for a hundred
-    with pytest.raises(BankError, match="features would take"):
+    with pytest.raises(CacheError, match="features would take"):
         read([*KEYS, *(key(100 + number) for number in range(40))])
-    assert right(KEYS, again := Network(KEYS)) and again.computed == 0
+    assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
 
 
 def test_when_something_was_never_finished_then_clearing_removes_it_too(cache):
@@ -196,7 +196,7 @@ def test_when_the_limit_is_no_number_then_one_line_says_so(monkeypatch):
 def test_when_the_folder_cant_be_written_then_it_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv(FOLDER, str(tmp_path / "file"))
-    with pytest.raises(BankError, match=r"the feature bank in .*file.*: "):
+    with pytest.raises(CacheError, match=r"the feature cache in .*file.*: "):
         read(KEYS)
 
 
@@ -208,8 +208,8 @@ def test_when_the_folder_is_read_only_then_what_is_there_is_read(cache, monkeypa
 
     for name in ("utime", "mkdir", "open", "replace", "unlink"):
         monkeypatch.setattr(os, name, refuse)
-    assert right(KEYS, again := Network(KEYS)) and again.computed == 0
-    with pytest.raises(BankError, match="Read-only file system"):
+    assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
+    with pytest.raises(CacheError, match="Read-only file system"):
         read([*KEYS, key(99)])
 
 
@@ -220,7 +220,7 @@ def test_when_shown_and_cleared_then_the_cache_is_what_is_said():
     assert table.loc[0, "MB"] == pytest.approx(70 * 100 * 2 / 1e6, rel=0.05)
     clear_cache()
     assert cached().empty
-    assert right(KEYS)
+    assert correct(KEYS)
 
 
 def test_when_the_cache_is_in_a_folder_with_other_things_then_those_are_left_alone(cache):
@@ -250,8 +250,8 @@ def test_when_the_command_is_asked_then_it_shows_and_clears_the_cache(cache):
 CHILD = """
     import os, resource, signal, sys, time
     import numpy as np
-    from xraykit.training.cache_files import BankFiles
-    from xraykit.training.cache_folder import BankError
+    from xraykit.training.cache_files import CacheFiles
+    from xraykit.training.cache_folder import CacheError
 
     KEYS = [f"{number:032d}" for number in range(640)]
     slow, limit = float(sys.argv[1]), int(sys.argv[2])
@@ -265,9 +265,9 @@ CHILD = """
 
     print("begun", flush=True)
     try:
-        rows = BankFiles("a network", "a layer").rows(KEYS, compute)
-    except BankError as error:
-        sys.exit(f"BankError: {error}")
+        rows = CacheFiles("a network", "a layer").rows(KEYS, compute)
+    except CacheError as error:
+        sys.exit(f"CacheError: {error}")
     got = rows.take(np.arange(len(KEYS)))
     print("right" if (got == np.arange(640)[:, None]).all() else "wrong")
 """
@@ -286,7 +286,7 @@ def child(slow=0.0, limit=0):
 def whole(cache):
     """Whether what is under final names is whole: what is said to be there is there, and right."""
     network = Network(MANY, size=1000)
-    BankFiles(NETWORK, "a layer").rows(MANY, network)
+    CacheFiles(NETWORK, "a layer").rows(MANY, network)
     partial = [path for path in cache.rglob(".*") if "partial" in path.name]
     return network.computed in (0, len(MANY)) and not partial
 
@@ -323,8 +323,8 @@ def test_when_killed_in_the_middle_then_it_is_computed_anew_and_nothing_is_left(
 
 def test_when_the_disk_is_full_then_one_line_says_so_and_nothing_is_left(cache):
     out, error = (full := child(limit=500_000)).communicate()
-    assert full.returncode == 1 and "right" not in out
-    assert error.startswith("BankError: the feature bank in") and "Traceback" not in error
+    assert full.returncode == 1 and "correct" not in out
+    assert error.startswith("CacheError: the feature cache in") and "Traceback" not in error
     assert not list(cache.rglob("*.npy"))
     assert whole(cache)
 

@@ -39,14 +39,14 @@ def schedule():
 
 OPTIONS = {
     "plain": {},
-    "best": {"early_stopping": 2, "keep": "best"},
+    "best": {"early_stopping": 2, "restore_best_weights": True},
     "schedule": {"learning_rate": schedule},
 }
 
 
 @pytest.fixture
 def hopeless(binary):
-    """A task on whose validation pictures, under the wrong names, training only gets worse."""
+    """A task on whose validation images, under the wrong names, training only gets worse."""
     swapped = replace(binary.validation, labels=1 - binary.validation.labels)
     return replace(binary, validation=swapped)
 
@@ -62,7 +62,9 @@ def train(monkeypatch):
         model = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(x))
         made = {name: value() if callable(value) else value for name, value in options.items()}
         monkeypatch.setattr(train_module, "_progress", lambda epochs: Kill(at))
-        monkeypatch.setattr(train_module, "MOST_AT_ONCE", 1)  # so that it ends between two
+        monkeypatch.setattr(
+            train_module, "MAX_STEPS_PER_EXECUTION", 1
+        )  # so that it ends between two
         history = xk.train(model, task, EPOCHS, augmentation=xk.Augmentation(), seed=seed, **made)
         return history, model.get_weights()
 

@@ -41,7 +41,7 @@ def train(monkeypatch):
     def train(task, head=None, scale=None, **options):
         losses = Losses()
         monkeypatch.setattr(train_module, "_progress", lambda epochs: losses)
-        monkeypatch.setattr(train_module, "MOST_AT_ONCE", 1)  # a loss for each
+        monkeypatch.setattr(train_module, "MAX_STEPS_PER_EXECUTION", 1)  # a loss for each
         head = [
             layers.Flatten(),
             layers.Dropout(0.5),
@@ -63,19 +63,21 @@ def train(monkeypatch):
 def test_when_trained_from_a_float32_bank_then_every_batch_has_the_loss_of_the_whole_network(
     multiclass, train
 ):
-    whole, _, expected = train(multiclass, exact=True)
-    kept, _, found = train(multiclass, bank_dtype="float32")
+    whole, _, expected = train(multiclass, use_feature_cache=False)
+    kept, _, found = train(multiclass, cache_dtype="float32")
     assert len(found) == 3 * -(-len(multiclass.train) // 8)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     for one, other in zip(whole.get_weights(), kept.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("bank_dtype", ["float16", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "cache_dtype", ["float16", pytest.param("float32", marks=pytest.mark.slow)]
+)
 def test_when_views_are_kept_then_training_is_as_on_the_same_views_the_exact_way(
-    binary, train, bank_dtype, tmp_path, monkeypatch, capsys
+    binary, train, cache_dtype, tmp_path, monkeypatch, capsys
 ):
-    options = {"augmentation": xk.Augmentation(), "views": 3, "bank_dtype": bank_dtype}
+    options = {"augmentation": xk.Augmentation(), "n_views": 3, "cache_dtype": cache_dtype}
     _, history, _ = train(binary, **options)
     assert "exact" not in capsys.readouterr().out
     monkeypatch.setenv(FOLDER, str(tmp_path / "another"))
@@ -106,7 +108,7 @@ def test_when_trained_from_the_bank_then_the_model_given_has_the_weights(binary,
     assert int(reloaded.optimizer.iterations) == 3 * -(-len(binary.train) // 8)
 
 
-def test_when_another_set_shares_pictures_then_only_the_others_are_computed(
+def test_when_another_set_shares_images_then_only_the_others_are_computed(
     binary, train, monkeypatch
 ):
     train(binary)
@@ -132,10 +134,10 @@ def test_when_features_are_not_float16s_size_then_they_are_kept_as_float32(
 
 @pytest.mark.slow
 def test_when_views_are_zero_or_exact_then_it_does_what_it_says(binary, train, cache):
-    plain, none = train(binary), train(binary, augmentation=xk.Augmentation.handout(), views=0)
+    plain, none = train(binary), train(binary, augmentation=xk.Augmentation.handout(), n_views=0)
     assert plain[1].equals(none[1])
     size = sum(1 for _ in cache.rglob("*.npy"))
-    fresh = train(binary, augmentation=xk.Augmentation.handout(), exact=True)
+    fresh = train(binary, augmentation=xk.Augmentation.handout(), use_feature_cache=False)
     assert size == sum(1 for _ in cache.rglob("*.npy")) and not fresh[1].equals(plain[1])
 
 
@@ -149,13 +151,13 @@ def test_when_trained_in_mixed_precision_then_the_model_given_is_as_before(binar
 
 
 @pytest.mark.slow
-def test_when_pictures_stay_in_their_files_then_training_and_predictions_are_the_same(
+def test_when_images_stay_in_their_files_then_training_and_predictions_are_the_same(
     drawn_challenge, binary, train
 ):
     lazy = xk.load_task("binary", drawn_challenge, image_size=32, in_memory=False)
     assert isinstance(lazy.train.pixels, FilePixels)
     assert lazy.digest == binary.digest
-    for options in ({"augmentation": xk.Augmentation()}, {"exact": True}):
+    for options in ({"augmentation": xk.Augmentation()}, {"use_feature_cache": False}):
         (model, history, _), (model_too, history_too, _) = (
             train(binary, **options),
             train(lazy, **options),
@@ -164,7 +166,7 @@ def test_when_pictures_stay_in_their_files_then_training_and_predictions_are_the
         assert xk.predict(model, binary.test).equals(xk.predict(model_too, lazy.test))
 
 
-def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_pictures_and_then_stay(
+def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_images_and_then_stay(
     binary, capsys
 ):
     def build(batch_norm):
@@ -172,7 +174,7 @@ def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_pictures_and_th
             "ResNet50",
             binary.class_names,
             weights=None,
-            cut_at="conv2_block1_out",  # with a branch
+            end_at="conv2_block1_out",  # with a branch
             batch_norm=batch_norm,
             image_size=32,
         )
@@ -180,7 +182,7 @@ def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_pictures_and_th
     model = build("recalibrate")
     xk.train(model, binary, **OPTIONS)
     said = capsys.readouterr().out
-    assert f"Recalibrated 5 BatchNorm layers on {len(binary.train)} pictures" in said
+    assert f"Recalibrated 5 BatchNorm layers on {len(binary.train)} images" in said
     assert "exact" not in said
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -226,7 +228,7 @@ CHILD = """
     model = xk.build_classifier(
         "SmallCNN", task.class_names, trainable_from="block4_conv", image_size=32
     )
-    history = xk.train(model, task, 5, augmentation=xk.Augmentation(), views=2)
+    history = xk.train(model, task, 5, augmentation=xk.Augmentation(), n_views=2)
     print(history.to_json(double_precision=15))
 """
 

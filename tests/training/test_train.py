@@ -19,7 +19,7 @@ def build(task, name="SmallCNN", **options):
 
 @pytest.fixture
 def numbered(binary):
-    """A task whose pictures have their own number as first pixel."""
+    """A task whose images have their own number as first pixel."""
     pixels = binary.train.pixels.copy()
     pixels[:, 0, 0] = np.arange(len(pixels))[:, None]
     return replace(binary, train=replace(binary.train, pixels=pixels))
@@ -32,7 +32,7 @@ def seen(task, seed):
     ]
 
 
-def test_when_trained_then_every_picture_is_seen_once_an_epoch(numbered):
+def test_when_trained_then_every_image_is_seen_once_an_epoch(numbered):
     batches = seen(numbered, seed=1)
     count = len(numbered.train)
     steps = -(-count // QUICK["batch_size"])
@@ -62,7 +62,7 @@ def test_when_trained_then_each_epoch_has_as_many_steps_as_batches(binary, batch
     assert done == [steps, 2 * steps, 3 * steps]
 
 
-def test_when_augmented_then_validation_pictures_are_not(binary):
+def test_when_augmented_then_validation_images_are_not(binary):
     model, plain = build(binary), build(binary)
     untouched = xk.train(plain, binary, epochs=1, learning_rate=1e-9)
     handout = xk.Augmentation.handout()
@@ -117,7 +117,9 @@ def bias_of_output(model):
 def test_when_best_weights_are_kept_then_validation_loss_is_the_lowest(binary):
     wrong = replace(binary.train, labels=1 - binary.train.labels)  # the longer, the worse
     model = build(binary)
-    history = xk.train(model, replace(binary, train=wrong), 6, learning_rate=1e-3, keep="best")
+    history = xk.train(
+        model, replace(binary, train=wrong), 6, learning_rate=1e-3, restore_best_weights=True
+    )
     loss = xk.score(xk.predict(model, binary.validation)).loss
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
     assert history["val_loss"].min() < history["val_loss"].iloc[-1]
@@ -157,7 +159,7 @@ def test_when_resnet_is_fine_tuned_then_statistics_change_only_if_asked(binary, 
         binary,
         "ResNet50",
         weights=None,
-        cut_at="conv3_block4_out",
+        end_at="conv3_block4_out",
         trainable_from="conv3_block1_1_conv",
         batch_norm=batch_norm,
     )
@@ -179,10 +181,10 @@ def test_when_resnet_is_fine_tuned_then_statistics_change_only_if_asked(binary, 
         ({"seed": -1}, "seed=-1"),
         ({"early_stopping": 0}, "early_stopping=0"),
         ({"optimizer": "adm"}, "Did you mean 'adam'"),
-        ({"keep": "first"}, "Unknown keep 'first'"),
-        ({"views": -1}, "views=-1: expected a whole number, 0 or more"),
+        ({"restore_best_weights": "first"}, "restore_best_weights='first': expected True or False"),
+        ({"n_views": -1}, "n_views=-1: expected a whole number, 0 or more"),
         ({"precision": "float16"}, "Unknown precision 'float16'.*mixed_bfloat16"),
-        ({"bank_dtype": "int8"}, "Unknown bank_dtype 'int8'"),
+        ({"cache_dtype": "int8"}, "Unknown cache_dtype 'int8'"),
         ({"augmentation": "handout"}, "augmentation='handout': expected an xk.Augmentation"),
     ],
 )
@@ -239,13 +241,13 @@ def test_when_two_classes_end_in_a_softmax_then_it_trains_as_well(binary):
     assert len(xk.train(ends_in(2, "softmax"), binary, 1)) == 1
 
 
-def test_when_pictures_have_another_size_then_one_line_says_so(binary):
+def test_when_images_have_another_size_then_one_line_says_so(binary):
     model = xk.build_classifier("SmallCNN", binary.class_names, image_size=64)
     with pytest.raises(xk.InputError, match="use the same image_size"):
         xk.train(model, binary, 1)
 
 
-def test_when_a_training_is_over_then_its_pictures_can_be_let_go(binary):
+def test_when_a_training_is_over_then_its_images_can_be_let_go(binary):
     """TensorFlow keeps what feeds it: many trainings in one notebook would fill the memory."""
     part = replace(binary, train=binary.train.subset(range(30)))
     pixels = weakref.ref(part.train.pixels)

@@ -1,4 +1,4 @@
-"""What is wrong with a set of pictures, and how much of a score needs no lungs."""
+"""Audit: what is wrong with a set of images, and how much of a score needs no lungs."""
 
 import io
 from contextlib import redirect_stdout
@@ -9,118 +9,125 @@ import numpy as np
 import pandas as pd
 
 from ..data.challenge import LAYOUT
-from ..data.tasks import Task, check_task, find_pictures, load_task
+from ..data.tasks import Task, check_task, find_data_folder, load_task
 from ..errors import InputError, check_whole_number
 from ..metrics.comparison import mcnemar
-from ..metrics.intervals import Proportion
+from ..metrics.intervals import Proportion, add_intervals, display_table
 from ..metrics.predictions import as_arrays, class_names, read_predictions
 from ..metrics.scores import score
-from .baselines import Baseline, fit_baselines, read_grey
-from .checks import TOO_FEW, across_splits, alike, conflicts, left_out, pictures_of, without_lungs
-from .duplicates import near_duplicates
+from .baselines import Baseline, fit_baselines, read_gray
+from .checks import (
+    TOO_FEW,
+    check_conflicting_labels,
+    check_duplicates,
+    check_no_lung_features,
+    check_patients,
+    check_unusable_files,
+    image_table,
+)
+from .duplicates import find_near_duplicates
 from .features import SIDE
-from .report import as_html, write_page
+from .report import audit_section, write_page
 
 NETWORK = "the network"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
-    """What `audit` found; a notebook shows it as a page.
+    """The result of `audit_task`; a notebook shows it as a page.
 
     Attributes
     ----------
     task : Task
-    rows : DataFrame
-        A row a check: verdict (text), flagged (whether something is wrong), p (corrected; missing
-        where there is none), evidence.
-    twins : DataFrame
-        The pairs of pictures that are alike, as `near_duplicates` gives them.
-    greys : dict of str to ndarray
-        The pictures of these pairs, by path.
-    fitted : tuple of Baseline
+    checks : DataFrame
+        One row per check: verdict (text), flagged (whether something is wrong), p (corrected; None
+        where there is no test), evidence.
+    duplicate_pairs : DataFrame
+        Pairs of nearly equal images, as `find_near_duplicates` returns them.
+    gray_images : dict of str to ndarray
+        The images of these pairs, by path.
+    baselines : tuple of Baseline
     predictions : DataFrame or None
-        The network's, of the test pictures.
+        Those of a network, for the test images.
     """
 
     task: Task
-    rows: pd.DataFrame
-    twins: pd.DataFrame
-    greys: dict[str, np.ndarray]
-    fitted: tuple[Baseline, ...]
+    checks: pd.DataFrame
+    duplicate_pairs: pd.DataFrame
+    gray_images: dict[str, np.ndarray]
+    baselines: tuple[Baseline, ...]
     predictions: pd.DataFrame | None = None
 
     @property
-    def baselines(self) -> pd.DataFrame:
-        """Scores without lungs, and the network's below them: counts with Wilson's interval.
+    def baseline_scores(self) -> pd.DataFrame:
+        """Scores of the baselines that cannot see the lungs, and the network's below them.
 
-        A row a baseline: cross-validated by patient on the training and validation pictures, test,
-        and what it sees.
+        One row per baseline and split: name, sees (what it is given), split (cross-validated: by
+        patient, on the training and validation images; or test), correct, total, low, high.
         """
-        rows = {
-            name: {column: Proportion(*count) for column, count in counts.items()} | {"sees": sees}
-            for name, sees, counts in self.scores
-        }
-        return pd.DataFrame(rows).T[["cross-validated", "test", "sees"]].fillna("")
-
-    @property
-    def scores(self) -> list[tuple[str, str, dict[str, tuple[int, int]]]]:
-        """The same as numbers: name, what it sees, and pictures right and of how many."""
-        rows = [(each.measure.name, each.measure.sees, each.counts) for each in self.fitted]
+        counts = [
+            (baseline.feature.name, baseline.feature.description, split, *count)
+            for baseline in self.baselines
+            for split, count in baseline.counts.items()
+        ]
         if self.predictions is not None:
-            said = score(self.predictions)
-            rows.append((NETWORK, "the picture", {"test": (said.right, said.of)}))
-        return rows
+            scores = score(self.predictions)
+            counts.append((NETWORK, "the image", "test", scores.correct, scores.total))
+        columns = ["name", "sees", "split", "correct", "total"]
+        return add_intervals(pd.DataFrame(counts, columns=columns))
 
     @property
-    def best(self) -> Baseline:
-        """The baseline without lungs that is best in cross-validation, of those with a verdict."""
-        without = [each for each in self.fitted if each.measure.tested]
-        told = [each for each in without if self.rows.loc[each.measure.name, "flagged"]]
-        return max(told or without, key=lambda each: each.counts["cross-validated"])
+    def best_baseline(self) -> Baseline:
+        """The no-lung baseline that is best in cross-validation, of those that were flagged."""
+        tested = [baseline for baseline in self.baselines if baseline.feature.is_tested]
+        flagged = [
+            baseline for baseline in tested if self.checks.loc[baseline.feature.name, "flagged"]
+        ]
+        return max(flagged or tested, key=lambda baseline: baseline.counts["cross-validated"])
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """How much of the network's test score needs no lungs."""
-        best, guessing = score(self.best.test), score(self.fitted[0].test)
-        name = self.best.measure.name
-        told, verdict = self.rows.loc[name, ["flagged", "verdict"]]
-        said = (
-            f"From {name} alone a forest has {Proportion(best.right, best.of)} test pictures "
-            f"right; guessing has {Proportion(guessing.right, guessing.of)}."
+        best, guessing = score(self.best_baseline.test), score(self.baselines[0].test)
+        name = self.best_baseline.feature.name
+        is_flagged, verdict = self.checks.loc[name, ["flagged", "verdict"]]
+        text = (
+            f"A random forest that sees only the {name} predicts "
+            f"{Proportion(best.correct, best.total)} test images correctly; guessing predicts "
+            f"{Proportion(guessing.correct, guessing.total)}."
         )
         if verdict == TOO_FEW:
-            said = f"There are too few patients to say whether lungs are needed. {said}"
-        elif not told:
-            said = f"Nothing was found that tells the class without lungs. {said}"
+            text = f"There are too few patients to say whether lungs are needed. {text}"
+        elif not is_flagged:
+            text = f"No feature outside the lungs was found that predicts the class. {text}"
         if self.predictions is None:
-            if told and best.right > guessing.right:
-                said += " Up to that, a network's score need not come from lungs."
-            return said
+            if is_flagged and best.correct > guessing.correct:
+                text += " Up to that score, a network need not use the lungs."
+            return text
         network = score(self.predictions)
-        said += f" The network has {Proportion(network.right, network.of)} right"
-        beyond = network.right - guessing.right
+        text += f" The network predicts {Proportion(network.correct, network.total)} correctly"
+        beyond = network.correct - guessing.correct
         if beyond <= 0:
-            return f"{said}, no more than guessing."
-        said += f", {beyond} beyond guessing"
-        if told:
-            unseen = min(max(best.right - guessing.right, 0), beyond)
-            said += f"; {unseen} beyond guessing can be had without lungs"
-        only_network, only_best, p = mcnemar(self.predictions, self.best.test)
-        apart = "differ" if p < 0.05 else "can't be told apart on these pictures"
+            return f"{text}, no more than guessing."
+        text += f", {beyond} more than guessing"
+        if is_flagged:
+            no_lungs = min(max(best.correct - guessing.correct, 0), beyond)
+            text += f"; {no_lungs} of these need no information from the lungs"
+        only_network, only_best, p = mcnemar(self.predictions, self.best_baseline.test)
+        verdict = "differ" if p < 0.05 else "do not differ significantly on these images"
         return (
-            f"{said}. Both have {network.right - only_network} right, the network alone "
-            f"{only_network}, the forest alone {only_best}: the two {apart} (exact McNemar test, "
-            f"p = {p:.2g})."
+            f"{text}. Both are correct on {network.correct - only_network} images, the network "
+            f"alone on {only_network}, the forest alone on {only_best}: the two {verdict} (exact "
+            f"McNemar test, p = {p:.2g})."
         )
 
-    def beside(self, predictions: pd.DataFrame) -> "Audit":
-        """Return the audit with a network's predictions of the test pictures.
+    def with_predictions(self, predictions: pd.DataFrame) -> "Audit":
+        """Return the audit with a network's predictions of the test images.
 
         Raises
         ------
         InputError
-            If they are not of the task's test pictures, or no predictions.
+            If they are not predictions of the task's test images.
         """
         names, _, true = as_arrays(predictions, ("path",))
         test = self.task.test
@@ -128,111 +135,121 @@ class Audit:
         expected = sorted(zip(test.paths, test.labels.tolist(), strict=True))
         if names != test.class_names or given != expected:
             raise InputError(
-                f"Expected predictions of the {len(test)} test pictures of the {self.task.name} "
-                f"task, as xk.predict(model, task.test) gives them; found {len(given)} of the "
-                f"classes {', '.join(names)}, {len(set(given) & set(expected))} of them of these "
-                "pictures"
+                f"Expected predictions of the {len(test)} test images of the {self.task.name} "
+                f"task, as xk.predict(model, task.test) returns them; got {len(given)} of the "
+                f"classes {', '.join(names)}, and {len(set(given) & set(expected))} of them are "
+                "of these images"
             )
         return replace(self, predictions=predictions)
 
-    def results(self) -> dict[str, object]:
-        """Return what `results.json` keeps: rows, baselines, the best one's name, the sentence."""
+    def to_dict(self) -> dict[str, object]:
+        """Return what `results.json` keeps: checks, baselines, the best one's name, summary."""
+        scores = self.baseline_scores
+        scores = scores[scores["name"] != NETWORK]
+        checks = self.checks.to_dict("index").items()
         return {
-            "rows": [{"check": check, **row} for check, row in self.rows.to_dict("index").items()],
-            "baselines": [
-                {"name": name, "sees": sees}
-                | {column.replace("-", "_"): list(count) for column, count in counts.items()}
-                for name, sees, counts in self.scores
-                if name != NETWORK
-            ],
-            "best": self.best.measure.name,
-            "sentence": self.sentence,
+            "checks": [{"check": check, **row} for check, row in checks],
+            "baselines": scores.to_dict("records"),
+            "best_baseline": self.best_baseline.feature.name,
+            "summary": self.summary,
         }
+
+    def to_html(self) -> str:
+        """Return the audit as a section of a page, with its own style.
+
+        It holds the images of duplicate pairs: keep it where the images may be.
+        """
+        return audit_section(
+            self.task,
+            self.summary,
+            self.checks,
+            self.baseline_scores,
+            self.duplicate_pairs,
+            self.gray_images,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the audit as one HTML file, which needs no network and prints.
 
-        Pictures that are alike are in it: keep the file where the pictures may be.
+        It holds the images of duplicate pairs: keep it where the images may be.
 
         Raises
         ------
         InputError
             If it can't be written.
         """
-        write_page([self], path)
+        write_page([self.to_html()], path)
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    _repr_html_ = to_html
 
     def __repr__(self) -> str:
         lines = [f"Audit of the {self.task.name} task", *self.task.notes, ""]
-        for check, row in self.rows.iterrows():
+        for check, row in self.checks.iterrows():
             mark = "✗" if row["flagged"] else "·"
             lines += [f"{mark} {check}: {row['verdict']}", f"    {row['evidence']}"]
-        table = self.baselines.drop(columns="sees")
-        return "\n".join([*lines, "", table.to_string(), "", self.sentence])
+        table = display_table(self.baseline_scores.drop(columns="sees"))
+        return "\n".join([*lines, "", table.to_string(), "", self.summary])
 
 
-def audit(
+def audit_task(
     task: Task,
     predictions: pd.DataFrame | None = None,
     repeats: int = 1,
     folds: int = 5,
     seed: int = 42,
 ) -> Audit:
-    """Look for what makes a score on these pictures worth less than it seems.
+    """Audit a data set for unusable files, leaks, duplicates, label conflicts and shortcuts.
 
-    Files that can't be used; patients in several splits; pictures that are there twice; labels that
-    contradict each other; and what tells the class without lungs: facts of the file, the border of
-    the picture, marks such as letters. Whether these do is a permutation test over patients
-    (`permutation_p`) on the training and validation pictures, corrected by Holm's method over the
-    three rows: the chance of a wrong verdict is 1 % or less for the task, if the patients are
-    unrelated. How well they do, random forests show, in cross-validation and on the test pictures.
-    Brightness and the picture as 16 × 16 pixels hold lungs, if coarse ones: they are evidence,
-    never a verdict.
+    A shortcut is a feature that predicts the class without the lungs: metadata of the file, the
+    border of the image, or text-like marks. Whether one does is decided by a permutation test over
+    patients (`permutation_p`) on the training and validation images, corrected by Holm's method
+    over the three features: the probability of a wrong verdict is at most 1 % per task, if the
+    patients are unrelated. How well one does is shown by random forests, in cross-validation and
+    on the test images. Brightness and the image at 16 × 16 pixels see the lungs coarsely: they are
+    evidence only and get no verdict.
 
     Parameters
     ----------
     task : Task
-        Its files are read again.
+        Each of its files is read again, since the features need 256 × 256 gray pixels.
     predictions : DataFrame, optional
-        A network's, of the test pictures, as `predict` gives them, to stand beside the baselines.
+        A network's predictions of the test images, as `predict` returns them, to show next to the
+        baselines.
     repeats, folds, seed : int
-        Of the cross-validation by patient, in the very folds that `cross_validate` cuts.
+        For the cross-validation by patient, in the same folds as `cross_validate`.
 
     Returns
     -------
     Audit
-        Its `rows`, `baselines` and `sentence`; `beside` adds predictions later.
+        Its `checks`, `baseline_scores` and `summary`; `with_predictions` adds predictions later.
 
     Raises
     ------
     InputError
         If the task's files can't be read any more, there are too few patients, or the predictions
-        are of other pictures.
+        are of other images.
     """
     check_task(task)
     check_whole_number("seed", seed, least=0)
-    pictures = pictures_of(task)
-    greys = read_grey([task.root / path for path in pictures["path"]])
-    twins = near_duplicates(pictures, np.stack(greys))
-    fitted = fit_baselines(task, greys, repeats, folds, seed)
-    rows = {
-        "files left out": left_out(task),
-        "patients across splits": across_splits(task, pictures),
-        "exact duplicates": alike(twins[twins["exact"]]),
-        "near duplicates": alike(twins[~twins["exact"]]),
-        "conflicting labels": conflicts(pictures, twins),
-        **without_lungs(task, fitted, seed),
+    images = image_table(task)
+    gray = read_gray([task.root / path for path in images["path"]])
+    pairs = find_near_duplicates(images, np.stack(gray))
+    baselines = fit_baselines(task, gray, repeats, folds, seed)
+    checks = {
+        "unusable files": check_unusable_files(task),
+        "patients across splits": check_patients(task, images),
+        "exact duplicates": check_duplicates(pairs[pairs["exact"]]),
+        "near duplicates": check_duplicates(pairs[~pairs["exact"]]),
+        "conflicting labels": check_conflicting_labels(images, pairs),
+        **check_no_lung_features(task, baselines, seed),
     }
-    table = pd.DataFrame(rows, index=["verdict", "flagged", "p", "evidence"]).T
-    shown = {
-        path: grey
-        for path, grey in zip(pictures["path"], greys, strict=True)
-        if path in set(twins["first"]) | set(twins["second"])
+    table = pd.DataFrame(checks, index=["verdict", "flagged", "p", "evidence"]).T
+    paired = set(pairs["first"]) | set(pairs["second"])
+    of_pairs = {
+        path: pixels for path, pixels in zip(images["path"], gray, strict=True) if path in paired
     }
-    found = Audit(task, table, twins, shown, tuple(fitted))
-    return found if predictions is None else found.beside(predictions)
+    result = Audit(task, table, pairs, of_pairs, tuple(baselines))
+    return result if predictions is None else result.with_predictions(predictions)
 
 
 def audit_folder(
@@ -241,7 +258,7 @@ def audit_folder(
     predictions: Path | None = None,
     seed: int = 42,
 ) -> list[Audit]:
-    """Audit the tasks whose pictures are in a folder.
+    """Audit the tasks whose images are in a folder.
 
     Parameters
     ----------
@@ -250,28 +267,32 @@ def audit_folder(
     name : {"binary", "multiclass"}, optional
         By default both, or binary alone where there is no `all/`.
     predictions : Path, optional
-        A file of predictions, as a run leaves it, for the task that has its classes.
+        A file of predictions that a run has saved, for the task that has its classes.
     seed : int
 
     Raises
     ------
     InputError
-        As `load_task` and `audit`, and if the predictions can't be read or are of no task here.
+        As `load_task` and `audit_task`, and if the predictions can't be read or have the classes
+        of no task here.
     """
-    said = None if predictions is None else read_predictions(predictions)
-    root = find_pictures() if root == "auto" else Path(root).expanduser()
+    table = None if predictions is None else read_predictions(predictions)
+    root = find_data_folder() if root == "auto" else Path(root).expanduser()
     both = list(LAYOUT) if (root / "all").is_dir() else ["binary"]
-    found = []
-    for each in [name] if name else both:
-        with redirect_stdout(io.StringIO()):  # the audit says it again
-            task = load_task(each, root, image_size=SIDE, seed=seed)
-        found.append(audit(task, seed=seed))
-    if said is None:
-        return found
-    theirs = [class_names(said) == each.task.class_names for each in found]
-    if not any(theirs):
+    audits = []
+    for task_name in [name] if name else both:
+        with redirect_stdout(io.StringIO()):  # the audit repeats it
+            task = load_task(task_name, root, image_size=SIDE, seed=seed)
+        audits.append(audit_task(task, seed=seed))
+    if table is None:
+        return audits
+    has_classes = [class_names(table) == audit.task.class_names for audit in audits]
+    if not any(has_classes):
         raise InputError(
-            f"{predictions} is of the classes {', '.join(class_names(said))}: expected predictions "
-            f"for the {' or '.join(each.task.name for each in found)} task"
+            f"{predictions} has the classes {', '.join(class_names(table))}: expected predictions "
+            f"for the {' or '.join(audit.task.name for audit in audits)} task"
         )
-    return [each.beside(said) if own else each for each, own in zip(found, theirs, strict=True)]
+    return [
+        audit.with_predictions(table) if fits else audit
+        for audit, fits in zip(audits, has_classes, strict=True)
+    ]

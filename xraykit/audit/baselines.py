@@ -1,4 +1,4 @@
-"""What a classifier gets that sees no lungs: the scores that a network's stand beside."""
+"""Baseline classifiers that cannot see the lungs, for comparison with a network's scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,91 +10,92 @@ from PIL import Image
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 
-from ..data.images import UnusableError, read_picture
+from ..data.images import UnusableImageError, read_image
+from ..data.splits import make_folds
 from ..data.tasks import Task
 from ..errors import InputError
-from ..metrics.folds import cut_folds, mean_right
 from ..metrics.predictions import tabulate
-from ..metrics.scores import score
-from ..progress import in_threads
-from .features import MEASURES, SIDE, Measure
+from ..metrics.scores import mean_correct, score
+from ..progress import thread_map
+from .features import IMAGE_FEATURES, SIDE, ImageFeature
 
 TREES = 200
-GUESSING = Measure(
-    "guessing", "nothing: names the most frequent class", lambda path, grey: np.zeros(1), False
+GUESSING = ImageFeature(
+    "guessing", "nothing: predicts the most frequent class", lambda path, gray: np.zeros(1), False
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """A classifier that is given one measure of the pictures.
+    """A random forest that sees one feature of the images.
 
     Attributes
     ----------
-    measure : Measure
-    table : ndarray, shape (pictures, numbers)
-        The measure of the training and validation pictures.
+    feature : ImageFeature
+    values : ndarray, shape (images, numbers)
+        The feature of the training and validation images.
     test : DataFrame
-        Its predictions of the test pictures, as `predict` gives them.
+        Its predictions of the test images, as `predict` returns them.
     cross_validated : DataFrame
-        Those of the training and validation pictures, as `cross_validate` gives them.
+        Those of the training and validation images, as `cross_validate` returns them.
     """
 
-    measure: Measure
-    table: np.ndarray
+    feature: ImageFeature
+    values: np.ndarray
     test: pd.DataFrame
     cross_validated: pd.DataFrame
 
     @property
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Pictures right, of how many, cross-validated and of the test."""
-        tested = score(self.test)
-        crossed = mean_right(self.cross_validated)
-        return {"cross-validated": crossed, "test": (tested.right, tested.of)}
+        """Correct images and their total, cross-validated and in the test."""
+        test = score(self.test)
+        return {
+            "cross-validated": mean_correct(self.cross_validated),
+            "test": (test.correct, test.total),
+        }
 
 
 def fit_baselines(
-    task: Task, greys: Sequence[np.ndarray], repeats: int, folds: int, seed: int
+    task: Task, gray: Sequence[np.ndarray], repeats: int, folds: int, seed: int
 ) -> list[Baseline]:
-    """Return random forests that are given one measure of each picture, after mere guessing.
+    """Return one random forest per feature of the images, after a classifier that only guesses.
 
     Parameters
     ----------
     task : Task
-    greys : sequence of ndarray
-        As `read_grey` gives them, of the pictures of train, validation and test, in that order;
+    gray : sequence of ndarray
+        As `read_gray` returns them, of the images of train, validation and test, in that order;
         more may follow.
     repeats, folds, seed : int
-        Of the cross-validation by patient, in the very folds that `cross_validate` cuts.
+        For the cross-validation by patient, in the same folds as `cross_validate`.
 
     Raises
     ------
     InputError
         If there are too few patients.
     """
-    learned, tested = task.train.join(task.validation), task.test
-    files = [task.root / path for path in learned.paths + tested.paths]
-    shown = greys[: len(files)]
-    fitted = []
-    for measure in (GUESSING, *MEASURES):
-        table = np.stack(in_threads(measure.numbers, files, shown, doing=measure.name))
-        known, new = table[: len(learned)], table[len(learned) :]
+    development, test = task.development, task.test
+    files = [task.root / path for path in development.paths + test.paths]
+    baselines = []
+    for feature in (GUESSING, *IMAGE_FEATURES):
+        values = thread_map(feature.extract, files, gray[: len(files)], doing=feature.name)
+        known, new = np.split(np.stack(values), [len(development)])
         forest = RandomForestClassifier(TREES, random_state=seed)
-        model = DummyClassifier() if measure is GUESSING else forest
+        model = DummyClassifier() if feature is GUESSING else forest
         parts = []
-        for repeat, fold, rest, left_out in cut_folds(learned, repeats, folds, seed):
-            model.fit(known[rest], learned.labels[rest])
-            said = tabulate(learned.subset(left_out), model.predict_proba(known[left_out]))
-            parts.append(said.assign(repeat=repeat, fold=fold))
-        model.fit(known, learned.labels)
-        fitted.append(
-            Baseline(measure, known, tabulate(tested, model.predict_proba(new)), pd.concat(parts))
-        )
-    return fitted
+        for repeat, fold, train_rows, test_rows in make_folds(development, repeats, folds, seed):
+            model.fit(known[train_rows], development.labels[train_rows])
+            probabilities = model.predict_proba(known[test_rows])
+            table = tabulate(development.subset(test_rows), probabilities)
+            parts.append(table.assign(repeat=repeat, fold=fold))
+        model.fit(known, development.labels)
+        predictions = tabulate(test, model.predict_proba(new))
+        baselines.append(Baseline(feature, known, predictions, pd.concat(parts)))
+    return baselines
 
 
-def read_grey(files: Sequence[Path]) -> list[np.ndarray]:
-    """Return the grey levels of pictures, each uint8 of shape (256, 256).
+def read_gray(files: Sequence[Path]) -> list[np.ndarray]:
+    """Return the gray levels of images, each uint8 of shape (256, 256).
 
     Raises
     ------
@@ -104,10 +105,10 @@ def read_grey(files: Sequence[Path]) -> list[np.ndarray]:
 
     def read(path: Path) -> np.ndarray:
         try:
-            return np.asarray(Image.fromarray(read_picture(path, SIDE)[0]).convert("L"))
-        except UnusableError as error:
+            return np.asarray(Image.fromarray(read_image(path, SIDE)[0]).convert("L"))
+        except UnusableImageError as error:
             raise InputError(
-                f"{path} can't be read any more: {error}. Load the task anew"
+                f"{path} can't be read any more: {error}. Load the task again"
             ) from error
 
-    return in_threads(read, files, doing="reading")
+    return thread_map(read, files, doing="reading")

@@ -1,34 +1,43 @@
-"""The rows of an audit: a verdict each, with its evidence."""
+"""The checks of an audit: one row each, with a verdict and its evidence."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from ..data.tasks import Task
 from ..metrics.comparison import holm
 from ..metrics.intervals import Proportion
 from .baselines import GUESSING, Baseline
-from .permutation import least_p, permutation_p
+from .permutation import permutation_p, smallest_p
 
-LEVEL = 0.01  # of a wrong verdict, over the rows that have a p
-FEW = 5  # as many of a kind are named
+LEVEL = 0.01  # probability of a wrong verdict, over the rows that have a p
+MAX_LISTED = 5
 TOO_FEW = "too few patients for a verdict"
+PREDICTS_CLASS = "predicts the class"
 
 
-def pictures_of(task: Task) -> pd.DataFrame:
-    """Return path, patient, class and split of all pictures, those that were dropped included."""
-    parts = {"train": task.train, "validation": task.validation, "test": task.test}
+class Check(NamedTuple):
+    """A row of an audit: verdict, whether something is wrong, corrected p or None, evidence."""
+
+    verdict: str
+    flagged: bool
+    p: float | None
+    evidence: str
+
+
+def image_table(task: Task) -> pd.DataFrame:
+    """Return path, patient, class and split of all images, including those that were dropped."""
     tables = [
         pd.DataFrame(
             {
                 "path": images.paths,
                 "patient": images.patients,
-                "class": np.array(images.class_names)[images.labels],
+                "class": images.label_names,
                 "split": split,
             }
         )
-        for split, images in parts.items()
+        for split, images in task.parts.items()
     ]
     dropped = task.leaking[~task.leaking["path"].isin(pd.concat(tables)["path"])]
     label = dropped["path"].str.split("/").str[-2]
@@ -36,90 +45,100 @@ def pictures_of(task: Task) -> pd.DataFrame:
     return pd.concat([*tables, dropped], ignore_index=True)
 
 
-def left_out(task: Task) -> tuple:
+def check_unusable_files(task: Task) -> Check:
     """Return the row on files that could not be used."""
     if task.skipped.empty:
-        return "none", False, None, "Every file in the folders of the classes was used."
-    said = [f"{row.path}: {row.reason}" for row in task.skipped.itertuples()]
-    return f"found: {_count(said, 'file')}", True, None, f"{_listed(said)}."
+        return Check("none", False, None, "Every file in the class folders was used.")
+    files = [f"{row.path}: {row.reason}" for row in task.skipped.itertuples()]
+    return Check(f"found: {_count(files, 'file')}", True, None, f"{_join(files)}.")
 
 
-def across_splits(task: Task, pictures: pd.DataFrame) -> tuple:
-    """Return the row on patients who are in several splits."""
-    splits = pictures.groupby("patient")["split"].nunique()
+def check_patients(task: Task, images: pd.DataFrame) -> Check:
+    """Return the row on patients with images in several splits."""
+    splits = images.groupby("patient")["split"].nunique()
     crossing = splits.index[splits > 1]
     if crossing.empty:
-        return "none", False, None, f"{pictures['patient'].nunique()} patients, each in one split."
-    said = []
+        patients = images["patient"].nunique()
+        return Check("none", False, None, f"{patients} patients, each in one split.")
+    lines = []
     for patient in crossing:
-        own = pictures[pictures["patient"] == patient]
-        counts = own["split"].value_counts(sort=False)
+        rows = images[images["patient"] == patient]
+        counts = rows["split"].value_counts(sort=False)
         where = ", ".join(f"{count} in {split}" for split, count in counts.items())
-        learned = ", ".join(own.loc[own["split"] != "test", "path"])
-        said.append(f"{patient}: {where} (to learn from: {learned})")
-    kept = set(task.leaking["path"]) & {*task.train.paths, *task.validation.paths}
-    what = "They were kept." if kept else "load_task left the training pictures out."
-    return f"found: {_count(crossing, 'patient')}", True, None, f"{_listed(said)}. {what}"
+        paths = ", ".join(rows.loc[rows["split"] != "test", "path"])
+        lines.append(f"{patient}: {where} (not in test: {paths})")
+    kept = set(task.leaking["path"]) & set(task.development.paths)
+    note = "They were kept." if kept else "load_task dropped their training images."
+    verdict = f"found: {_count(crossing, 'patient')}"
+    return Check(verdict, True, None, f"{_join(lines)}. {note}")
 
 
-def alike(twins: pd.DataFrame) -> tuple:
-    """Return the row on such pairs of pictures."""
-    if twins.empty:
-        return "none", False, None, "No pair of this kind, at 256 × 256 pixels."
-    said = []
-    for pair in twins.itertuples():
+def check_duplicates(pairs: pd.DataFrame) -> Check:
+    """Return the row on such pairs of images."""
+    if pairs.empty:
+        return Check("none", False, None, "No such pair, at 256 × 256 pixels.")
+    lines = []
+    for pair in pairs.itertuples():
         same = [
             f"{'same' if getattr(pair, f'same_{name}') else 'another'} {name}"
             for name in ("patient", "class", "split")
         ]
-        said.append(f"{pair.first} and {pair.second} ({', '.join(same)})")
-    apart = int((~(twins["same_split"] & twins["same_class"])).sum())
-    verdict = f"found: {_count(twins, 'pair')}, {apart or 'none'} across splits or classes"
-    return verdict, True, None, f"{_listed(said)}."
+        lines.append(f"{pair.first} and {pair.second} ({', '.join(same)})")
+    harmful = int((~(pairs["same_split"] & pairs["same_class"])).sum())
+    verdict = f"found: {_count(pairs, 'pair')}, {harmful or 'none'} across splits or classes"
+    return Check(verdict, True, None, f"{_join(lines)}.")
 
 
-def conflicts(pictures: pd.DataFrame, twins: pd.DataFrame) -> tuple:
-    """Return the row on pictures that are alike and labelled differently."""
-    pairs = twins[~twins["same_class"]]
-    classes = pictures.groupby("patient")["class"].nunique()
-    both = classes.index[classes > 1]
-    note = "No patient has pictures of two classes."
-    if len(both):
-        note = f"{_count(both, 'patient')} with pictures of two classes, which may be right: "
-        note += f"{_listed(list(both))}."
-    if pairs.empty:
-        return "none", False, None, note
-    said = [f"{pair.first} and {pair.second} are alike" for pair in pairs.itertuples()]
-    return f"found: {_count(pairs, 'pair')}", True, None, f"{_listed(said)}. {note}"
+def check_conflicting_labels(images: pd.DataFrame, pairs: pd.DataFrame) -> Check:
+    """Return the row on duplicates with different labels."""
+    conflicts = pairs[~pairs["same_class"]]
+    classes = images.groupby("patient")["class"].nunique()
+    patients = classes.index[classes > 1]
+    note = "No patient has images of two classes."
+    if len(patients):
+        count = _count(patients, "patient")
+        note = f"{count} with images of two classes, which may be correct: {_join(list(patients))}."
+    if conflicts.empty:
+        return Check("none", False, None, note)
+    lines = [f"{pair.first} and {pair.second} are duplicates" for pair in conflicts.itertuples()]
+    return Check(f"found: {_count(conflicts, 'pair')}", True, None, f"{_join(lines)}. {note}")
 
 
-def without_lungs(task: Task, fitted: Sequence[Baseline], seed: int) -> dict[str, tuple]:
-    """Return a row a measure; those that hold no lungs are tested, with Holm's correction."""
-    learned = task.train.join(task.validation)
-    tested = [each for each in fitted if each.measure.tested]
+def check_no_lung_features(
+    task: Task, baselines: Sequence[Baseline], seed: int
+) -> dict[str, Check]:
+    """Return one row per feature; those outside the lungs are tested, with Holm's correction."""
+    images = task.development
+    tested = [baseline for baseline in baselines if baseline.feature.is_tested]
     p_values = holm(
-        [permutation_p(each.table, learned.labels, learned.patients, seed) for each in tested]
+        [
+            permutation_p(baseline.values, images.labels, images.patients, seed)
+            for baseline in tested
+        ]
     )
-    least = len(tested) * least_p(learned.labels, learned.patients)
-    corrected = dict(zip([each.measure.name for each in tested], p_values, strict=True))
-    guessed = Proportion(*fitted[0].counts["cross-validated"])
+    smallest = len(tested) * smallest_p(images.labels, images.patients)
+    corrected = {baseline.feature.name: p for baseline, p in zip(tested, p_values, strict=True)}
+    guessing = Proportion(*baselines[0].counts["cross-validated"])
     rows = {}
-    for each in fitted:
-        if each.measure is GUESSING:
+    for baseline in baselines:
+        if baseline.feature is GUESSING:
             continue
-        found = Proportion(*each.counts["cross-validated"])
-        evidence = f"Cross-validated by patient, a forest has {found} right, guessing {guessed}."
-        p = corrected.get(each.measure.name)
+        measured = Proportion(*baseline.counts["cross-validated"])
+        evidence = (
+            f"Cross-validated by patient, a random forest is correct on {measured} images, "
+            f"guessing on {guessing}."
+        )
+        p = corrected.get(baseline.feature.name)
         if p is None:
-            row = "evidence only", False, None, evidence
+            row = Check("evidence only", False, None, evidence)
         elif p <= LEVEL:
-            row = "tells the class", True, p, evidence
-        elif least > LEVEL:
-            few = f"However well they told it, p could not be below {least:.2g}."
-            row = TOO_FEW, False, p, f"{evidence} {few}"
+            row = Check(PREDICTS_CLASS, True, p, evidence)
+        elif smallest > LEVEL:
+            note = f"With so few patients p cannot be below {smallest:.2g}."
+            row = Check(TOO_FEW, False, p, f"{evidence} {note}")
         else:
-            row = "nothing found", False, p, evidence
-        rows[each.measure.name] = row
+            row = Check("nothing found", False, p, evidence)
+        rows[baseline.feature.name] = row
     return rows
 
 
@@ -127,6 +146,6 @@ def _count(things: Sequence, name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-def _listed(said: list[str]) -> str:
-    more = f"; and {len(said) - FEW} more" if len(said) > FEW else ""
-    return "; ".join(said[:FEW]) + more
+def _join(lines: list[str]) -> str:
+    more = f"; and {len(lines) - MAX_LISTED} more" if len(lines) > MAX_LISTED else ""
+    return "; ".join(lines[:MAX_LISTED]) + more

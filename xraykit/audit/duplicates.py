@@ -1,4 +1,4 @@
-"""Pictures that are there twice, alike to the byte or nearly so."""
+"""Duplicates: pairs of images that are equal or nearly so."""
 
 import imagehash
 import numpy as np
@@ -6,47 +6,53 @@ import pandas as pd
 from PIL import Image
 from sklearn.neighbors import radius_neighbors_graph
 
-BITS = 32  # a side of the hash
-NEAR = 1 / 6  # share of the hash's bits that may differ
+HASH_SIDE = 32  # the hash has 32 × 32 bits
+MAX_DISTANCE = 1 / 6  # fraction of the bits that may differ
 
 
-def near_duplicates(pictures: pd.DataFrame, pixels: np.ndarray) -> pd.DataFrame:
-    """Return the pairs of pictures that are alike, the most alike first.
+def find_near_duplicates(images: pd.DataFrame, pixels: np.ndarray) -> pd.DataFrame:
+    """Return the pairs of nearly equal images, the nearest first.
 
     Perceptual hashes of 1024 bits are compared (ImageHash's `phash`: the signs of the lowest
-    frequencies of a discrete cosine transform). Another size, compression or brightness of a
-    picture, or one with a hundredth cut off each side, differs in up to a sixth of the bits; two
-    pictures of the challenge, but for one pair, in a third or more; two phantoms in a fifth or
-    more. Mirrored and turned copies, and those that more is cut off from, are not found.
+    frequencies of a discrete cosine transform). A copy of another size, compression or brightness,
+    or with a hundredth of each side cropped, differs in at most a sixth of the bits. Two images of
+    the challenge, except one pair, differ in a third or more, two phantoms in a fifth or more.
+    Mirrored or rotated copies, and those that are cropped further, are not found.
 
     Parameters
     ----------
-    pictures : DataFrame
-        A row a picture: path, patient, class, split.
-    pixels : ndarray of uint8, shape (pictures, height, width)
-        Grey levels.
+    images : DataFrame
+        One row per image: path, patient, class, split.
+    pixels : ndarray of uint8, shape (images, height, width)
+        Gray levels.
 
     Returns
     -------
     DataFrame
-        A row a pair: first and second (paths), bits (the share that differs), exact (the same
-        pixels, as handed in), and whether both have the same patient, class and split.
+        One row per pair: first and second (paths), distance (the fraction of bits that differ),
+        exact (whether the given pixels are equal), same_patient, same_class, same_split.
     """
     hashes = np.stack(
-        [imagehash.phash(Image.fromarray(each), BITS).hash.ravel() for each in pixels]
+        [imagehash.phash(Image.fromarray(gray), HASH_SIDE).hash.ravel() for gray in pixels]
     )
-    near = radius_neighbors_graph(hashes, NEAR, mode="distance", metric="hamming").tocoo()
+    near = radius_neighbors_graph(hashes, MAX_DISTANCE, mode="distance", metric="hamming").tocoo()
     pairs = sorted(
-        (bits, first, second)
-        for bits, first, second in zip(near.data, near.row, near.col, strict=True)
+        (distance, first, second)
+        for distance, first, second in zip(near.data, near.row, near.col, strict=True)
         if first < second
     )
     rows = []
-    for bits, first, second in pairs:
-        one, other = pictures.iloc[first], pictures.iloc[second]
-        same = {f"same_{name}": one[name] == other[name] for name in ("patient", "class", "split")}
-        exact = np.array_equal(pixels[first], pixels[second])
-        rows.append({"first": one["path"], "second": other["path"], "bits": bits, "exact": exact})
-        rows[-1] |= same
-    columns = ["first", "second", "bits", "exact", "same_patient", "same_class", "same_split"]
+    for distance, first, second in pairs:
+        one, other = images.iloc[first], images.iloc[second]
+        row = {
+            "first": one["path"],
+            "second": other["path"],
+            "distance": distance,
+            "exact": np.array_equal(pixels[first], pixels[second]),
+        }
+        for name in ("patient", "class", "split"):
+            row[f"same_{name}"] = one[name] == other[name]
+        rows.append(row)
+    columns = ["first", "second", "distance", "exact"]
+    columns += ["same_patient", "same_class", "same_split"]
     return pd.DataFrame(rows, columns=columns)

@@ -1,4 +1,4 @@
-"""What can be measured of a picture that is not its lungs."""
+"""Features of an image other than its lungs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,98 +8,107 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import find_objects, grey_opening, label
 
-SIDE = 256  # pixels a side of the pictures that are measured
-FRAME = 3  # pixels of 64: less than a sixteenth, which phantoms' lungs stay off
-MARGIN = SIDE / 6  # how far from the edge a mark's middle may lie
-STROKE, INK = 9, 30  # pixels and grey levels: thinner and brighter than around it
-LETTERS = (3, 32), (2, 64)  # lowest and highest height and width of a mark, in pixels
+SIDE = 256  # pixels of the gray images that features are extracted from
+FRAME = 3  # pixels of 64: less than a sixteenth, which phantoms' lungs never reach
+MARGIN = SIDE / 6  # distance from the edge within which a text-like mark's center must lie
+STROKE, MIN_CONTRAST = 9, 30  # pixels and gray levels: marks are thinner and brighter
+HEIGHTS, WIDTHS = (3, 32), (2, 64)  # smallest and largest size of a text-like mark, in pixels
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A way to measure a picture.
+class ImageFeature:
+    """A feature that a baseline classifier is given.
 
     Attributes
     ----------
-    name, sees : str
-    numbers : callable
-        From the picture's file and its grey levels, uint8 of shape (256, 256), to a vector.
-    tested : bool
-        Whether it can get a verdict: what it sees is not the lungs. Else it is evidence of how
-        little resolution suffices.
+    name, description : str
+    extract : callable
+        From the image's file and its gray levels, uint8 of shape (256, 256), to a vector.
+    is_tested : bool
+        Whether it gets a verdict, because it does not see the lungs. Otherwise it is evidence of
+        how little resolution is enough.
     """
 
     name: str
-    sees: str
-    numbers: Callable[[Path, np.ndarray], np.ndarray]
-    tested: bool
+    description: str
+    extract: Callable[[Path, np.ndarray], np.ndarray]
+    is_tested: bool
 
 
-def file_facts(path: Path, grey: np.ndarray) -> np.ndarray:
+def file_metadata(path: Path, gray: np.ndarray) -> np.ndarray:
     """Return the logarithms of width, height and bytes, and the number of channels.
 
-    Bytes tell something of the picture's content, of lungs too, where it is compressed.
+    The size of a compressed file depends on the image's content, the lungs included.
     """
-    with Image.open(path) as picture:
-        sizes = (*picture.size, path.stat().st_size)
-        return np.append(np.log(sizes), len(picture.getbands()))
+    with Image.open(path) as image:
+        sizes = (*image.size, path.stat().st_size)
+        return np.append(np.log(sizes), len(image.getbands()))
 
 
-def border(path: Path, grey: np.ndarray) -> np.ndarray:
+def border(path: Path, gray: np.ndarray) -> np.ndarray:
     """Return the outermost 3 of 64 pixels on each side."""
-    small = np.asarray(Image.fromarray(grey).resize((64, 64), Image.Resampling.BOX), float)
+    small = np.asarray(Image.fromarray(gray).resize((64, 64), Image.Resampling.BOX), float)
     frame = np.ones(small.shape, bool)
     frame[FRAME:-FRAME, FRAME:-FRAME] = False
     return small[frame]
 
 
-def marks(path: Path, grey: np.ndarray) -> np.ndarray:
-    """Return how many letter-like pieces there are near each corner and side, and their ink.
+def text_marks(path: Path, gray: np.ndarray) -> np.ndarray:
+    """Return how many text-like regions there are near each corner and side, and their pixels.
 
-    A piece is what an opening with a square removes (a white top-hat: thin and brighter than
-    around it), of the size of letters or lines of text, its middle in the outermost sixth of the
-    picture. Letters are measured, not read: edges of ribs and arms there count as pieces too.
+    Text is located, not read: edges of ribs and arms near the border are counted as well.
     """
-    found = np.zeros((3, 3, 2))  # top to bottom, left to right; pieces and pixels
-    for place, _, piece in letters(grey):
-        found[place] += 1, piece.sum()
-    return np.delete(found.reshape(9, 2), 4, axis=0).ravel()
+    counts = np.zeros((3, 3, 2))  # top to bottom, left to right; regions and pixels
+    for place, _, region in find_text_like_regions(gray):
+        counts[place] += 1, region.sum()
+    return np.delete(counts.reshape(9, 2), 4, axis=0).ravel()
 
 
-def letters(grey: np.ndarray) -> Iterator[tuple[tuple[int, int], tuple[slice, ...], np.ndarray]]:
-    """Give each letter-like piece: its third of the picture, its box, and its mask in the box.
+def find_text_like_regions(
+    gray: np.ndarray,
+) -> Iterator[tuple[tuple[int, int], tuple[slice, ...], np.ndarray]]:
+    """Yield each region that looks like letters: its place, its box, and its mask in the box.
 
-    Thirds are counted from the top and the left, from 0; the middle one, 1, is four sixths wide.
+    A region is what a gray opening with a square removes (a white top-hat: thin and brighter than
+    its surroundings), of the size of letters or lines of text. Its place is the row and column of
+    its center in a 3 × 3 grid; the middle, 1, is four sixths wide.
     """
-    levels = grey.astype(np.float32)
-    pieces, _ = label(levels - grey_opening(levels, STROKE) > INK, np.ones((3, 3)))
-    for number, box in enumerate(find_objects(pieces), start=1):
+    levels = gray.astype(np.float32)
+    regions, _ = label(levels - grey_opening(levels, STROKE) > MIN_CONTRAST, np.ones((3, 3)))
+    for number, box in enumerate(find_objects(regions), start=1):
         sizes = [side.stop - side.start for side in box]
-        if all(low <= size <= high for size, (low, high) in zip(sizes, LETTERS, strict=True)):
-            middle = [(side.start + side.stop) / 2 for side in box]
-            place = tuple(int(at > MARGIN) + int(at > SIDE - MARGIN) for at in middle)
-            yield place, box, pieces[box] == number
+        limits = zip(sizes, (HEIGHTS, WIDTHS), strict=True)
+        if all(low <= size <= high for size, (low, high) in limits):
+            centers = [(side.start + side.stop) / 2 for side in box]
+            place = tuple(int(at > MARGIN) + int(at > SIDE - MARGIN) for at in centers)
+            yield place, box, regions[box] == number
 
 
-def brightness(path: Path, grey: np.ndarray) -> np.ndarray:
-    """Return mean and standard deviation of the grey levels."""
-    return np.array([grey.mean(), grey.std()])
+def brightness(path: Path, gray: np.ndarray) -> np.ndarray:
+    """Return mean and standard deviation of the gray levels."""
+    return np.array([gray.mean(), gray.std()])
 
 
-def thumbnail(path: Path, grey: np.ndarray) -> np.ndarray:
-    """Return the picture as 16 × 16 pixels."""
-    small = Image.fromarray(grey).resize((16, 16), Image.Resampling.BOX)
+def thumbnail(path: Path, gray: np.ndarray) -> np.ndarray:
+    """Return the image at 16 × 16 pixels."""
+    small = Image.fromarray(gray).resize((16, 16), Image.Resampling.BOX)
     return np.asarray(small, float).ravel()
 
 
-MEASURES = (
-    Measure("file facts", "width, height, bytes and channels of the file", file_facts, True),
-    Measure("border", "the outermost 3 of 64 pixels on each side", border, True),
-    Measure("marks", "letter-like pieces near each edge (ribs' too)", marks, True),
-    Measure("brightness", "mean and spread of the grey levels (lungs, too)", brightness, False),
-    Measure(
+IMAGE_FEATURES = (
+    ImageFeature(
+        "file metadata", "width, height, bytes and channels of the file", file_metadata, True
+    ),
+    ImageFeature("border", "the outermost 3 of 64 pixels on each side", border, True),
+    ImageFeature(
+        "text-like marks", "text-like marks near each edge (ribs as well)", text_marks, True
+    ),
+    ImageFeature(
+        "brightness", "mean and deviation of gray levels (lungs as well)", brightness, False
+    ),
+    ImageFeature(
         "16 × 16 pixels",
-        "the picture, lungs too, but too coarse for most disease",
+        "the image with its lungs, but too coarse for most disease",
         thumbnail,
         False,
     ),

@@ -1,4 +1,4 @@
-"""Does a table of numbers tell the class? Asked by dealing the classes anew among patients."""
+"""Permutation test of whether features can predict the class."""
 
 from collections import Counter
 from math import factorial, prod
@@ -11,35 +11,35 @@ from sklearn.preprocessing import StandardScaler
 
 from ..errors import InputError
 
-CUTS = 3  # ways to cut the folds
+N_SPLITS = 3  # of the patients into folds
 
 
 def permutation_p(
-    table: np.ndarray,
+    values: np.ndarray,
     labels: np.ndarray,
     patients: tuple[str, ...],
     seed: int = 42,
-    dealings: int = 999,
+    n_permutations: int = 999,
     folds: int = 5,
 ) -> float:
-    """Return how rarely classes dealt by lot are told apart as well as the true ones.
+    """Return the p value: how often permuted labels are predicted at least as well as the true.
 
-    A kernel ridge classifier is fitted on all patients but a fold of them, and names the classes of
-    these; its score is the mean over the classes of the share that it names right. The same is done
-    with classes dealt anew, all pictures of one patient and class getting the same one: a
-    permutation test (Ojala and Garriga 2010, Journal of Machine Learning Research 11, 1833). p is
-    the share of dealings, the true one included, that score as high as the true one. Folds are cut
-    in three ways, none of which looks at the classes, and the largest p is returned, so that it
-    hangs less on how the folds fell: it errs on the side of finding nothing.
+    A kernel ridge classifier is cross-validated by patient; its score is the balanced accuracy,
+    the mean over the classes of the fraction predicted correctly. The same is done with permuted
+    labels, where all images of one patient and class get the same label (Ojala and Garriga 2010,
+    Journal of Machine Learning Research 11, 1833). p is the fraction of labelings, including the
+    true one, with a score at least as high as the true one's. The patients are split into folds in
+    three ways, none of which depends on the labels, and the largest p is returned, so that it
+    depends less on one split: the test errs on the side of finding nothing.
 
     Parameters
     ----------
-    table : ndarray, shape (pictures, numbers)
-    labels : ndarray of int, shape (pictures,)
-        From 0, every one up to the largest there.
+    values : ndarray, shape (images, features)
+    labels : ndarray of int, shape (images,)
+        From 0; every label up to the largest occurs.
     patients : tuple of str
-    seed, dealings, folds : int
-        The smallest p possible is 1 / (dealings + 1).
+    seed, n_permutations, folds : int
+        The smallest possible p is 1 / (n_permutations + 1).
 
     Raises
     ------
@@ -50,55 +50,57 @@ def permutation_p(
     --------
     >>> rng = np.random.default_rng(0)
     >>> labels, patients = np.arange(60) % 2, tuple(f"p{i}" for i in range(60))
-    >>> told = labels[:, None] + rng.normal(0, 0.5, (60, 1))
-    >>> permutation_p(told, labels, patients, dealings=199)
+    >>> values = labels[:, None] + rng.normal(0, 0.5, (60, 1))
+    >>> permutation_p(values, labels, patients, n_permutations=199)
     0.005
     """
     if len(set(patients)) < folds:
         raise InputError(f"Expected at least {folds} patients; found {len(set(patients))}")
-    dealt = deal(labels, patients, dealings, seed)
-    truth = np.eye(labels.max() + 1, dtype=np.float32)[dealt]  # dealing, picture, class
-    shares = truth.mean(axis=1, keepdims=True)
-    # Kernel ridge solves for any number of targets at once: each class of each dealing is one.
-    targets = np.moveaxis(truth / shares, 0, 1).reshape(len(labels), -1)
+    labelings = permute_labels(labels, patients, n_permutations, seed)
+    truth = np.eye(labels.max() + 1, dtype=np.float32)[labelings]  # labeling, image, class
+    frequencies = truth.mean(axis=1, keepdims=True)
+    # Kernel ridge solves for many targets at once: one for each class of each labeling.
+    targets = np.moveaxis(truth / frequencies, 0, 1).reshape(len(labels), -1)
     model = make_pipeline(StandardScaler(), KernelRidge(kernel="rbf"))
     p_values = []
-    for cut in range(CUTS):
-        by_patient = GroupKFold(folds, shuffle=True, random_state=seed + cut)
-        votes = cross_val_predict(model, table, targets, groups=patients, cv=by_patient)
-        named = votes.reshape(len(labels), len(dealt), -1).argmax(axis=-1).T
-        hits = (named == dealt)[..., None] * truth
-        score = (hits.mean(axis=1) / shares[:, 0]).mean(axis=-1)
+    for split in range(N_SPLITS):
+        by_patient = GroupKFold(folds, shuffle=True, random_state=seed + split)
+        votes = cross_val_predict(model, values, targets, groups=patients, cv=by_patient)
+        predicted = votes.reshape(len(labels), len(labelings), -1).argmax(axis=-1).T
+        hits = (predicted == labelings)[..., None] * truth
+        score = (hits.mean(axis=1) / frequencies[:, 0]).mean(axis=-1)
         p_values.append((score >= score[0] - 1e-6).mean())
     return float(max(p_values))
 
 
-def least_p(labels: np.ndarray, patients: tuple[str, ...], dealings: int = 999) -> float:
-    """Return the smallest p that so many patients can give, however well they are told apart.
+def smallest_p(labels: np.ndarray, patients: tuple[str, ...], n_permutations: int = 999) -> float:
+    """Return the smallest p that so few patients allow, however well the labels are predicted.
 
-    That is how often lots deal the true classes, or the same with classes of equal size swapped,
-    beside the true dealing itself.
+    Some permutations give the true labels again, or the same with classes of equal size swapped.
 
     Examples
     --------
-    >>> round(least_p(np.array([0] * 5 + [1] * 5), tuple("abcdefghij")), 4)  # 2 of 252 deals
+    >>> labels = np.array([0] * 5 + [1] * 5)  # 2 of 252 permutations
+    >>> round(smallest_p(labels, tuple("abcdefghij")), 4)
     0.0089
     """
     pairs = set(zip(labels.tolist(), patients, strict=True))
     counts = Counter(label for label, _ in pairs)
-    deals = factorial(len(pairs)) // prod(map(factorial, counts.values()))
-    alike = prod(map(factorial, Counter(counts.values()).values()))
-    return alike / deals + 1 / (dealings + 1)
+    permutations = factorial(len(pairs)) // prod(map(factorial, counts.values()))
+    equivalent = prod(map(factorial, Counter(counts.values()).values()))
+    return equivalent / permutations + 1 / (n_permutations + 1)
 
 
-def deal(labels: np.ndarray, patients: tuple[str, ...], dealings: int, seed: int) -> np.ndarray:
-    """Return the labels as they are, then dealt anew, a row a dealing.
+def permute_labels(
+    labels: np.ndarray, patients: tuple[str, ...], n_permutations: int, seed: int
+) -> np.ndarray:
+    """Return the true labels and permutations of them, shape (1 + n_permutations, images).
 
-    A patient's pictures of one class get one label together.
+    Labels are exchanged between patients: all images of one patient and class keep one label.
     """
     owners = np.unique(patients, return_inverse=True)[1]
     pairs = np.stack([owners, labels], axis=1)
     blocks, block = np.unique(pairs, axis=0, return_inverse=True)
     rng = np.random.default_rng(seed)
-    anew = rng.permuted(np.tile(blocks[:, 1], (dealings, 1)), axis=1)
-    return np.vstack([labels, anew[:, block.ravel()]])
+    permuted = rng.permuted(np.tile(blocks[:, 1], (n_permutations, 1)), axis=1)
+    return np.vstack([labels, permuted[:, block.ravel()]])

@@ -1,60 +1,60 @@
-"""An audit as a page: a verdict a row, with its evidence."""
+"""The page of an audit: one verdict per row, with its evidence."""
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from ..data.tasks import Task
 from ..files import write_text
-from ..metrics.intervals import Proportion, wilson_interval
+from ..metrics.intervals import format_counts
 from ..templates import render
 
-if TYPE_CHECKING:
-    from .audit import Audit
-
-SHOWN = 3  # pairs of pictures that are alike
+MAX_PAIRS = 3  # pairs of duplicates whose images are shown
 
 
-def as_html(audit: "Audit") -> str:
-    """Return an audit as a part of a page, which brings its own style."""
-    scores = [
-        {
-            "name": name,
-            "sees": sees,
-            "network": "cross-validated" not in counts,
-            **{column.replace("-", "_"): _drawn(*count) for column, count in counts.items()},
-        }
-        for name, sees, counts in audit.scores
-    ]
-    alike = audit.twins[["first", "second"]].head(SHOWN).to_numpy()
-    pairs = [[(path, _picture(audit.greys[path])) for path in pair] for pair in alike]
-    return render("audit.html", audit=audit, scores=scores, pairs=pairs)
+def audit_section(
+    task: Task,
+    summary: str,
+    checks: pd.DataFrame,
+    scores: pd.DataFrame,
+    duplicate_pairs: pd.DataFrame,
+    gray_images: Mapping[str, np.ndarray],
+) -> str:
+    """Return an audit, given as its parts, as a section of a page that has its own style."""
+    rows: dict[str, dict] = {}
+    for text, row in zip(format_counts(scores), scores.itertuples(), strict=True):
+        cell = {"text": text, "interval": (row.low, row.correct / row.total, row.high)}
+        rows.setdefault(row.name, {"name": row.name, "sees": row.sees})[row.split] = cell
+    shown = duplicate_pairs[["first", "second"]].head(MAX_PAIRS).to_numpy()
+    pairs = [[(path, _to_png(gray_images[path])) for path in pair] for pair in shown]
+    return render(
+        "audit.html",
+        task=task,
+        summary=summary,
+        checks=checks,
+        scores=list(rows.values()),
+        pairs=pairs,
+    )
 
 
-def write_page(audits: Sequence["Audit"], path: str | Path) -> None:
-    """Write audits as one HTML file, which needs no network and prints.
-
-    Pictures that are alike are in it: keep the page where the pictures may be.
+def write_page(sections: Sequence[str], path: str | Path) -> None:
+    """Write sections of audits as one HTML file, which needs no network and prints.
 
     Raises
     ------
     InputError
         If it can't be written.
     """
-    body = "\n".join(map(as_html, audits))
-    write_text(render("page.html", title="Audit of the pictures", body=body), path)
+    body = "\n".join(sections)
+    write_text(render("page.html", title="Audit of the images", body=body), path)
 
 
-def _drawn(right: int, of: int) -> dict[str, object]:
-    low, high = wilson_interval(right, of)
-    return {"said": Proportion(right, of), "interval": (low, right / of, high)}
-
-
-def _picture(grey: np.ndarray) -> str:
+def _to_png(pixels: np.ndarray) -> str:
     content = io.BytesIO()
-    Image.fromarray(grey).save(content, "PNG")
+    Image.fromarray(pixels).save(content, "PNG")
     return base64.b64encode(content.getvalue()).decode()

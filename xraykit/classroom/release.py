@@ -7,7 +7,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbgrader.preprocessors import ClearSolutions
 
 from ..errors import InputError
-from ..files import write_whole
+from ..files import atomic_write
 
 STUB = 'raise NotImplementedError("Fill in this cell: the comment above says what to do.")'
 
@@ -34,5 +34,5 @@ def release(notebook: Path, folder: Path) -> Path:
     except Exception as error:
         raise InputError(f"{notebook} can't be made into a student version: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(target, lambda partial: nbformat.write(content, partial))
+    atomic_write(target, lambda partial: nbformat.write(content, partial))
     return target

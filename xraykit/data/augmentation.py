@@ -1,4 +1,4 @@
-"""Augmentation: the same picture a little turned, moved, scaled, brighter, as a new one."""
+"""Augmentation: the same image a little turned, moved, scaled, brighter, as a new one."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, unknown
-from ..progress import in_threads
+from ..progress import thread_map
 
 # Bilinear would blur each view a little, which costs a frozen backbone accuracy.
 INTERPOLATION = cv2.INTER_CUBIC
 FILL = {"reflect": cv2.BORDER_REFLECT, "black": cv2.BORDER_CONSTANT}
 VERSION = f"1, OpenCV {cv2.__version__}"  # of what views look like, for those that are kept
-MOST = {
+LIMITS = {
     "rotation": 180,
     "shear": 45,
     "shift": 1,
@@ -27,23 +27,23 @@ MOST = {
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One affine warp and one step of intensity a picture, drawn at random within these limits.
+    """One affine warp and one step of intensity an image, drawn at random within these limits.
 
-    Turning, moving, scaling, shearing and flipping are composed first, so that a picture is
-    interpolated once. What is drawn hangs on the seed, the number of the view and the picture
-    alone: view 3 of a picture is the same in every batch, subset and session.
+    Turning, moving, scaling, shearing and flipping are composed first, so that an image is
+    interpolated once. What is drawn hangs on the seed, the number of the view and the image
+    alone: view 3 of an image is the same in every batch, subset and session.
 
     By default only the intensity changes, which costs a frozen backbone nothing; the handout's
-    limits cost MobileNetV2 60 pictures of 807 (Task 1's notebook).
+    limits cost MobileNetV2 60 images of 807 (Task 1's notebook).
 
     Attributes
     ----------
     rotation, shear : float
         Degrees, either way.
     shift : float
-        Of the picture's side, either way, down and across.
+        Of the image's side, either way, down and across.
     zoom : float
-        Of the picture's size, larger or smaller, down and across on their own.
+        Of the image's size, larger or smaller, down and across on their own.
     brightness : float
         Grey levels of 255, added or taken.
     contrast : float
@@ -51,7 +51,7 @@ class Augmentation:
     horizontal_flip, vertical_flip : bool
         In half of the views. Off: the heart is on one side, and heads are up.
     fill : {"reflect", "black"}
-        What comes in from outside the picture.
+        What comes in from outside the image.
 
     Raises
     ------
@@ -77,7 +77,7 @@ class Augmentation:
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
-        for name, most in MOST.items():
+        for name, most in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= most:
                 raise InputError(f"{name}={value!r}: expected a number from 0 to {most}")
@@ -102,16 +102,16 @@ class Augmentation:
     def views(
         self, pixels: np.ndarray, digests: Sequence[str], seed: int, numbers: Sequence[int]
     ) -> np.ndarray:
-        """Return one view of each picture.
+        """Return one view of each image.
 
         Parameters
         ----------
         pixels : ndarray of uint8, shape (n, height, width, 3)
         digests : sequence of str
-            What tells the pictures apart, as `ImageSet.digests`.
+            What tells the images apart, as `ImageSet.digests`.
         seed : int
         numbers : sequence of int
-            Which view of each picture.
+            Which view of each image.
 
         Returns
         -------
@@ -120,13 +120,13 @@ class Augmentation:
         draws = [
             [seed, number, *key.encode()] for key, number in zip(digests, numbers, strict=True)
         ]
-        return np.stack(in_threads(self._view, pixels, draws))
+        return np.stack(thread_map(self._view, pixels, draws))
 
-    def _view(self, picture: np.ndarray, draw: list[int]) -> np.ndarray:
+    def _view(self, image: np.ndarray, draw: list[int]) -> np.ndarray:
         sample = np.random.default_rng(draw).uniform(-1, 1, 10)
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         warped = cv2.warpAffine(
-            picture,
+            image,
             self._warp(sample, height, width)[:2],
             (width, height),
             flags=INTERPOLATION | cv2.WARP_INVERSE_MAP,
@@ -137,7 +137,7 @@ class Augmentation:
         return cv2.LUT(warped, levels.astype(np.uint8))
 
     def _warp(self, sample: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Return the 3 × 3 matrix from a place in the view to its place in the picture."""
+        """Return the 3 × 3 matrix from a place in the view to its place in the image."""
         angle = math.radians(self.rotation * sample[0])
         slant = math.tan(math.radians(self.shear * sample[1]))
         across, down = self.shift * sample[2:4] * [width, height]

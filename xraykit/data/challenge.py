@@ -1,4 +1,4 @@
-"""The class challenge of 2020: the manifest of its pictures, and how a copy is brought in."""
+"""The class challenge of 2020: the manifest of its images, and how a copy is brought in."""
 
 import os
 import re
@@ -25,7 +25,7 @@ LAYOUT = {
     "multiclass": ("all", ("normal", "covid", "pneumonia_bac", "pneumonia_vir")),
 }
 SPLITS = ("train", "test")
-MOST_UNPACKED = 2_000_000_000  # bytes; the challenge has 130 million
+MAX_UNPACKED_BYTES = 2_000_000_000  # bytes; the challenge has 130 million
 
 # "personN" of bacterial and viral files is read as one counter, the cautious choice.
 PATIENT_IN_NAME = re.compile(r"(person\d+)(?=_(?:bacteria|virus)_)|((?:NORMAL2-)?IM-\d+)(?=-\d+)")
@@ -33,7 +33,7 @@ PATIENT_IN_NAME = re.compile(r"(person\d+)(?=_(?:bacteria|virus)_)|((?:NORMAL2-)
 
 @cache
 def manifest() -> pd.DataFrame:
-    """Return what is known of each picture of the challenge, a row a path.
+    """Return what is known of each image of the challenge, a row a path.
 
     Columns: path (`two/…` or `all/…`), class, split, patient, view, sha256, licence, source.
     """
@@ -58,10 +58,10 @@ def _stem(path: str) -> str:
 
 
 def patient_of(path: str, digest: str) -> str:
-    """Return whose picture this is.
+    """Return whose image this is.
 
     The manifest knows it by content, else by file name without its ending; elsewhere the name may
-    tell (`person100_bacteria_475`, `NORMAL2-IM-1385-0001`). A picture of which nothing is known
+    tell (`person100_bacteria_475`, `NORMAL2-IM-1385-0001`). An image of which nothing is known
     is a patient of its own, the same one wherever the same bytes turn up.
 
     Examples
@@ -69,7 +69,7 @@ def patient_of(path: str, digest: str) -> str:
     >>> patient_of("elsewhere/person7_virus_12.jpeg", "")
     'kermany:person7'
     >>> patient_of("elsewhere/scan.png", "0123456789abcdef")
-    'picture:0123456789ab'
+    'image:0123456789ab'
     """
     by_digest, by_name = _known_patients()
     stem = _stem(path)
@@ -79,7 +79,7 @@ def patient_of(path: str, digest: str) -> str:
         return by_name[stem]
     if found := PATIENT_IN_NAME.search(stem):
         return f"kermany:{found[0]}"
-    return f"picture:{digest[:12]}"
+    return f"image:{digest[:12]}"
 
 
 def find_challenge() -> Path | None:
@@ -90,7 +90,7 @@ def find_challenge() -> Path | None:
     Raises
     ------
     InputError
-        If `XRAYKIT_CHALLENGE_DIR` is set, and holds no pictures.
+        If `XRAYKIT_CHALLENGE_DIR` is set, and holds no images.
     """
     named = os.environ.get("XRAYKIT_CHALLENGE_DIR")
     folder = Path(named).expanduser() if named else DATA
@@ -99,7 +99,7 @@ def find_challenge() -> Path | None:
     if not named:
         return None
     raise InputError(
-        f"No pictures found: expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={named}. "
+        f"No images found: expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={named}. "
         "Name the folder that holds them, or unset it to use data/ of the clone, or phantoms"
     )
 
@@ -119,7 +119,7 @@ class Comparison:
 
     def __str__(self) -> str:
         total = len(self.same) + len(self.different) + len(self.missing)
-        lines = [f"{len(self.same)} of {total} pictures are the challenge's own"]
+        lines = [f"{len(self.same)} of {total} images are the challenge's own"]
         for what, paths in (
             ("different from the challenge's, taken as they are", sorted(self.different)),
             ("missing", self.missing),
@@ -137,7 +137,7 @@ def compare(folder: Path) -> Comparison:
     """Match the files anywhere below `folder` with the manifest: by content, then by name.
 
     A name counts only below folders that name the split and the class; where a copy keeps `two/`
-    as links, or lost it, the pictures of `all/` serve for both.
+    as links, or lost it, the images of `all/` serve for both.
     """
     rows = manifest()
     files = sorted(
@@ -165,15 +165,15 @@ def compare(folder: Path) -> Comparison:
 
 
 def import_challenge(source: Path, destination: Path = DATA) -> Comparison:
-    """Check a folder or zip file against the manifest and copy its pictures to `destination`.
+    """Check a folder or zip file against the manifest and copy its images to `destination`.
 
-    Nothing appears under `two/` and `all/` before every picture has been copied, what is there
+    Nothing appears under `two/` and `all/` before every image has been copied, what is there
     already is never replaced, and the source is only read.
 
     Raises
     ------
     InputError
-        If the source can't be read, holds no picture of the challenge, or `destination` already
+        If the source can't be read, holds no image of the challenge, or `destination` already
         has `two/` or `all/`.
     """
     for part in ("two", "all"):
@@ -190,7 +190,7 @@ def import_challenge(source: Path, destination: Path = DATA) -> Comparison:
         taken = found.same | found.different
         if not taken:
             raise InputError(
-                f"{source} holds none of the challenge's {len(manifest())} pictures: "
+                f"{source} holds none of the challenge's {len(manifest())} images: "
                 "expected the folders two/ and all/, each with train/ and test/"
             )
         for path, file in taken.items():
@@ -212,10 +212,10 @@ def _as_folder(source: Path, scratch: Path) -> Iterator[Path]:
     try:
         with zipfile.ZipFile(source) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-            if unpacked > MOST_UNPACKED:
+            if unpacked > MAX_UNPACKED_BYTES:
                 raise InputError(
                     f"{source} would unpack to {unpacked:,} bytes: "
-                    f"expected at most {MOST_UNPACKED:,} of a copy of the challenge"
+                    f"expected at most {MAX_UNPACKED_BYTES:,} of a copy of the challenge"
                 )
             archive.extractall(scratch)  # never leaves `scratch`, whatever its entries are called
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:

@@ -1,11 +1,11 @@
-"""Pictures from elsewhere, which no student's network has seen: folders of their own."""
+"""Images from elsewhere, which no student's network has seen: folders of their own."""
 
 import os
 from pathlib import Path
 
 from ..errors import InputError
+from .folders import read_folders
 from .images import ImageSet, list_files
-from .tasks import read_folders
 
 FOLDER = "XRAYKIT_EXTERNAL_DIR"
 CALLED = {
@@ -17,14 +17,14 @@ CALLED = {
 }
 
 
-class NotNamedError(InputError):
-    """No folder of pictures from elsewhere is named."""
+class NoExternalFolderError(InputError):
+    """No folder of images from elsewhere is named."""
 
 
-def load_external(
+def load_external_set(
     groups: tuple[str, ...], class_names: tuple[str, ...], image_size: int = 224
 ) -> ImageSet:
-    """Read the pictures below `GROUP/CLASS` of the folder that `XRAYKIT_EXTERNAL_DIR` names.
+    """Read the images below `GROUP/CLASS` of the folder that `XRAYKIT_EXTERNAL_DIR` names.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def load_external(
     }
     if missing := set(class_names) - {label for _, label in folders}:
         raise InputError(
-            f"{root} has no pictures of {', '.join(sorted(missing))} in {', '.join(groups)}"
+            f"{root} has no images of {', '.join(sorted(missing))} in {', '.join(groups)}"
         )
     images, _ = read_folders(folders, root, image_size, class_names, in_memory=True)
     first, *others = images.values()
@@ -57,7 +57,7 @@ def load_external(
     return first
 
 
-def load_elsewhere(image_size: int = 224) -> dict[str, ImageSet]:
+def load_external(image_size: int = 224) -> dict[str, ImageSet]:
     """Read each folder `GROUP/CLASS` of those that `XRAYKIT_EXTERNAL_DIR` names, as a set.
 
     No patient of theirs should be in the challenge: the folder is taken at its word.
@@ -76,7 +76,7 @@ def load_elsewhere(image_size: int = 224) -> dict[str, ImageSet]:
     Raises
     ------
     InputError
-        If the folder is not named (`NotNamedError`), or has none of these.
+        If the folder is not named (`NoExternalFolderError`), or has none of these.
     """
     root = _root()
     sets = {}
@@ -88,7 +88,7 @@ def load_elsewhere(image_size: int = 224) -> dict[str, ImageSet]:
             sets |= images
     if not sets:
         raise InputError(
-            f"{FOLDER}={root}: expected a folder that has pictures in one of {', '.join(CALLED)}"
+            f"{FOLDER}={root}: expected a folder that has images in one of {', '.join(CALLED)}"
         )
     return sets
 
@@ -96,8 +96,8 @@ def load_elsewhere(image_size: int = 224) -> dict[str, ImageSet]:
 def _root() -> Path:
     named = os.environ.get(FOLDER)
     if not named:
-        raise NotNamedError(
-            f"{FOLDER} is not set: expected a folder of pictures from elsewhere, with "
+        raise NoExternalFolderError(
+            f"{FOLDER} is not set: expected a folder of images from elsewhere, with "
             f"{', '.join(CALLED)}"
         )
     return Path(named).expanduser()

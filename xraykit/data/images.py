@@ -1,4 +1,4 @@
-"""Pictures in: decode whatever a class folder holds, and say what could not be used and why."""
+"""Images in: decode whatever a class folder holds, and say what could not be used and why."""
 
 import dataclasses
 import io
@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import InputError, check_kind
-from ..progress import in_threads
+from ..progress import thread_map
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MOST_PIXELS = 89_000_000  # where Pillow starts to warn; the largest picture of the challenge has 14
-# Pillow warns of pictures over that limit and opens them; here they are left out and listed.
+MAX_PIXELS = 89_000_000  # where Pillow starts to warn; the largest image of the challenge has 14
+# Pillow warns of images over that limit and opens them; here they are left out and listed.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 CLUTTER = {"desktop.ini", "thumbs.db"}  # and every hidden file, save iCloud's placeholders
@@ -25,7 +25,7 @@ CLUTTER = {"desktop.ini", "thumbs.db"}  # and every hidden file, save iCloud's p
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Pictures with their labels, paths and patients, in one order that never changes.
+    """Images with their labels, paths and patients, in one order that never changes.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class ImageSet:
     labels : ndarray of int, shape (n,)
         Positions in `class_names`.
     paths : tuple of str
-        Where each picture lies below the data folder, with forward slashes.
+        Where each image lies below the data folder, with forward slashes.
     patients : tuple of str
-        Whose each picture is.
+        Whose each image is.
     class_names : tuple of str
     """
 
@@ -49,13 +49,18 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def label_names(self) -> np.ndarray:
+        """The class name of each image."""
+        return np.array(self.class_names)[self.labels]
+
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """SHA-256 of each picture's pixels, which tells it from all others."""
+        """SHA-256 of each image's pixels, which tells it from all others."""
         return getattr(self.pixels, "digests", None) or tuple(map(digest_of, self.pixels))
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "ImageSet":
-        """Return the pictures at `rows`, in that order."""
+        """Return the images at `rows`, in that order."""
         return dataclasses.replace(
             self,
             pixels=self.pixels.take(rows, axis=0),
@@ -65,7 +70,7 @@ class ImageSet:
         )
 
     def join(self, other: "ImageSet") -> "ImageSet":
-        """Return these pictures followed by those of `other`."""
+        """Return these images followed by those of `other`."""
         pixels = (self.pixels, other.pixels)
         on_file = all(isinstance(each, FilePixels) for each in pixels)
         return dataclasses.replace(
@@ -77,18 +82,18 @@ class ImageSet:
         )
 
     def counts(self) -> dict[str, int]:
-        """Return the number of pictures of each class."""
+        """Return the number of images of each class."""
         found = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, found.tolist(), strict=True))
 
 
 def check_images(given: object) -> None:
-    """Raise the error for what are no pictures."""
-    check_kind(given, ImageSet, "pictures, such as task.train or task.test")
+    """Raise the error for what are no images."""
+    check_kind(given, ImageSet, "images, such as task.train or task.test")
 
 
 class FilePixels:
-    """Pictures that stay in their files and are decoded when asked for, to be read like an array.
+    """Images that stay in their files and are decoded when asked for, to be read like an array.
 
     For sets that are larger than memory: what is indexed is decoded, in threads, and not kept.
 
@@ -102,7 +107,7 @@ class FilePixels:
     Raises
     ------
     InputError
-        When a picture is asked for whose file has changed.
+        When an image is asked for whose file has changed.
     """
 
     dtype, ndim = np.dtype(np.uint8), 4
@@ -112,7 +117,7 @@ class FilePixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Pictures, height, width, 3."""
+        """Images, height, width, 3."""
         return len(self.files), self.image_size, self.image_size, 3
 
     def __len__(self) -> int:
@@ -121,51 +126,51 @@ class FilePixels:
     def __getitem__(self, index: object) -> np.ndarray:
         rows, *rest = index if isinstance(index, tuple) else (index,)
         if rows is Ellipsis or not all(isinstance(each, int | slice) for each in rest):
-            raise TypeError("Pictures in files are indexed by rows, then by numbers or slices")
+            raise TypeError("Images in files are indexed by rows, then by numbers or slices")
         if isinstance(rows, int | np.integer):
             return self._decode(rows)[tuple(rest)]
-        parts = in_threads(lambda row: self._decode(row)[tuple(rest)], np.arange(len(self))[rows])
+        parts = thread_map(lambda row: self._decode(row)[tuple(rest)], np.arange(len(self))[rows])
         return np.stack(parts) if parts else np.empty((0, *self.shape[1:]), np.uint8)[:, *rest]
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "FilePixels":
-        """Return those pictures, still in their files."""
+        """Return those images, still in their files."""
         files, digests = ([each[row] for row in rows] for each in (self.files, self.digests))
         return FilePixels(files, digests, self.image_size)
 
     def join(self, other: "FilePixels") -> "FilePixels":
-        """Return these pictures followed by those of `other`."""
+        """Return these images followed by those of `other`."""
         return FilePixels(self.files + other.files, self.digests + other.digests, self.image_size)
 
     def _decode(self, row: int) -> np.ndarray:
         path = self.files[row]
         try:
-            picture, _ = read_picture(path, self.image_size)
-        except UnusableError as error:
+            image, _ = read_image(path, self.image_size)
+        except UnusableImageError as error:
             raise InputError(
                 f"{path} can't be used any more: {error}. Load the task anew"
             ) from error
-        if digest_of(picture) != self.digests[row]:
+        if digest_of(image) != self.digests[row]:
             raise InputError(f"{path} has changed since it was read: load the task anew")
-        return picture
+        return image
 
 
-def digest_of(picture: np.ndarray) -> str:
-    """Return the SHA-256 of one picture's pixels."""
-    return sha256(np.ascontiguousarray(picture)).hexdigest()
+def digest_of(image: np.ndarray) -> str:
+    """Return the SHA-256 of one image's pixels."""
+    return sha256(np.ascontiguousarray(image)).hexdigest()
 
 
-class UnusableError(Exception):
-    """A file that can't be used as a picture; its text is the reason, as a person would say it."""
+class UnusableImageError(Exception):
+    """A file that can't be used as an image; its text is the reason, as a person would say it."""
 
 
 def list_files(folder: Path) -> list[Path]:
     """Return what a class folder holds, sorted by name, without the clutter of operating systems.
 
     Hidden files and folders, `desktop.ini` and `Thumbs.db` are clutter; `.NAME.icloud` is not,
-    since it stands for a picture that should be there.
+    since it stands for an image that should be there.
     """
     return sorted(
         path
@@ -175,7 +180,7 @@ def list_files(folder: Path) -> list[Path]:
     )
 
 
-def read_picture(path: Path, image_size: int) -> tuple[np.ndarray, str]:
+def read_image(path: Path, image_size: int) -> tuple[np.ndarray, str]:
     """Decode one file.
 
     Turned upright by its EXIF tag, transparency laid over black, 16-bit values scaled from their
@@ -189,71 +194,71 @@ def read_picture(path: Path, image_size: int) -> tuple[np.ndarray, str]:
 
     Raises
     ------
-    UnusableError
+    UnusableImageError
         With the reason in words.
     """
     if path.suffix == ".icloud":
-        raise UnusableError("not downloaded from iCloud")
+        raise UnusableImageError("not downloaded from iCloud")
     if path.is_dir():
-        raise UnusableError("a folder, not a picture")
+        raise UnusableImageError("a folder, not an image")
     if not path.is_file():
-        raise UnusableError("broken link" if path.is_symlink() else "not a regular file")
+        raise UnusableImageError("broken link" if path.is_symlink() else "not a regular file")
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UnusableError(f"can't be read: {error.strerror}") from error
+        raise UnusableImageError(f"can't be read: {error.strerror}") from error
     if not content:
-        raise UnusableError("empty file (0 bytes)")
+        raise UnusableImageError("empty file (0 bytes)")
     return _decode(content, image_size), sha256(content).hexdigest()
 
 
 def _decode(content: bytes, image_size: int) -> np.ndarray:
     try:
-        picture = Image.open(io.BytesIO(content), formats=FORMATS)
-        if picture.width * picture.height > MOST_PIXELS:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
     except UnidentifiedImageError as error:
-        raise UnusableError("not a JPEG, PNG or WebP picture") from error
+        raise UnusableImageError("not a JPEG, PNG or WebP image") from error
     except Image.DecompressionBombError as error:
-        raise UnusableError(f"decompression bomb: over {MOST_PIXELS:,} pixels") from error
+        raise UnusableImageError(f"decompression bomb: over {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # a damaged header can raise nearly anything
-        raise UnusableError(f"damaged: {error}") from error
+        raise UnusableImageError(f"damaged: {error}") from error
     try:
         # JPEG decodes at 1/2, 1/4 or 1/8 size: several times faster, and never below twice ours.
-        picture.draft(picture.mode, (2 * image_size, 2 * image_size))
-        upright = ImageOps.exif_transpose(_to_grey_or_rgb(picture, content))
+        image.draft(image.mode, (2 * image_size, 2 * image_size))
+        upright = ImageOps.exif_transpose(_to_grey_or_rgb(image, content))
         small = upright.resize((image_size, image_size), Image.Resampling.BILINEAR)
         return np.asarray(small.convert("RGB"))
-    except UnusableError:
+    except UnusableImageError:
         raise
     except Exception as error:
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise UnusableError(f"{reason}: {error}") from error
+        raise UnusableImageError(f"{reason}: {error}") from error
 
 
-def _to_grey_or_rgb(picture: Image.Image, content: bytes) -> Image.Image:
-    rawmode = str(picture.tile[0].args) if picture.format == "PNG" else ""
-    deep = picture.mode.startswith(("I", "F")) or ";16" in rawmode
-    if rawmode.startswith("LA;16") or (deep and "transparency" in picture.info):
-        raise UnusableError("16-bit with transparency, as grey or by colour: save it without")
-    exif = picture.getexif()  # loads a PNG, which ends its `tile`
-    if picture.mode.startswith(("I", "F")):
-        picture = _stretch(np.asarray(picture))
+def _to_grey_or_rgb(image: Image.Image, content: bytes) -> Image.Image:
+    rawmode = str(image.tile[0].args) if image.format == "PNG" else ""
+    deep = image.mode.startswith(("I", "F")) or ";16" in rawmode
+    if rawmode.startswith("LA;16") or (deep and "transparency" in image.info):
+        raise UnusableImageError("16-bit with transparency, as grey or by colour: save it without")
+    exif = image.getexif()  # loads a PNG, which ends its `tile`
+    if image.mode.startswith(("I", "F")):
+        image = _stretch(np.asarray(image))
     elif deep:  # Pillow keeps the high byte alone; read as 16L, it gives the low one
         low = Image.open(io.BytesIO(content))
         low.tile = [tile._replace(args=rawmode.replace("16B", "16L")) for tile in low.tile]
-        values = np.asarray(picture).astype(np.uint16) * 256 + np.asarray(low)
-        picture = _stretch(values[..., :3])
+        values = np.asarray(image).astype(np.uint16) * 256 + np.asarray(low)
+        image = _stretch(values[..., :3])
         if values.shape[-1] == 4:
-            picture.putalpha(Image.fromarray((values[..., 3] // 256).astype(np.uint8)))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        black = Image.new("RGBA", picture.size, "black")
-        picture = Image.alpha_composite(black, picture)
-    if picture.mode != "L":  # grey stays so until it is small
-        picture = picture.convert("RGB")
-    picture.getexif().update(exif)
-    return picture
+            image.putalpha(Image.fromarray((values[..., 3] // 256).astype(np.uint8)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        black = Image.new("RGBA", image.size, "black")
+        image = Image.alpha_composite(black, image)
+    if image.mode != "L":  # grey stays so until it is small
+        image = image.convert("RGB")
+    image.getexif().update(exif)
+    return image
 
 
 def _stretch(values: np.ndarray) -> Image.Image:

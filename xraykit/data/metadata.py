@@ -1,4 +1,4 @@
-"""What is known of a picture beside its class: where it is from, of whom, in what file."""
+"""What is known of an image beside its class: where it is from, of whom, in what file."""
 
 import pandas as pd
 from PIL import Image
@@ -14,16 +14,16 @@ SOURCES = {
     "kermany": ("Kermany et al.", "child"),
 }
 UNKNOWN = "unknown"
-FACTS = ("source", "age", "mode", "frame")
+METADATA = ("source", "age", "mode", "frame")
 
 
-def picture_facts(task: Task) -> pd.DataFrame:
-    """Return facts about the pictures of a task that a network should not go by.
+def image_metadata(task: Task) -> pd.DataFrame:
+    """Return facts about the images of a task that a network should not go by.
 
     Returns
     -------
     DataFrame
-        A row a picture: path; part (train, validation or test); class; source (the collection);
+        A row an image: path; part (train, validation or test); class; source (the collection);
         age (adult or child: of the challenge's two collections one has adults and the other
         children; of phantoms each one's); mode (of the file: L is grey, RGB, RGBA); frame (of
         phantoms: black, bright or none). What is not known is called unknown.
@@ -38,25 +38,24 @@ def picture_facts(task: Task) -> pd.DataFrame:
     if task.phantoms:
         drawn = pd.read_csv(task.root / PHANTOMS, index_col="path", keep_default_na=False)
         drawn = drawn[["build", "frame"]].T.to_dict("list")
-    parts = {"train": task.train, "validation": task.validation, "test": task.test}
-    tables = [_facts(task, images, drawn).assign(part=part) for part, images in parts.items()]
+    tables = [_facts(task, images, drawn).assign(part=part) for part, images in task.parts.items()]
     return pd.concat(tables, ignore_index=True)
 
 
 def _facts(task: Task, images: ImageSet, drawn: dict[str, list[str]]) -> pd.DataFrame:
     rows = []
-    for path, patient, label in zip(images.paths, images.patients, images.labels, strict=True):
+    for path, patient, label in zip(images.paths, images.patients, images.label_names, strict=True):
         source, age = SOURCES.get(patient.partition(":")[0], (UNKNOWN, UNKNOWN))
         frame = UNKNOWN
         if path in drawn:
             source = "drawn"
             age, frame = drawn[path]
         try:
-            with Image.open(task.root / path) as picture:
-                mode = picture.mode
+            with Image.open(task.root / path) as image:
+                mode = image.mode
         except OSError as error:
             raise InputError(
                 f"{task.root / path} can't be read any more: {error}. Load the task anew"
             ) from error
-        rows.append((path, images.class_names[label], source, age, mode, frame))
-    return pd.DataFrame(rows, columns=["path", "class", *FACTS])
+        rows.append((path, label, source, age, mode, frame))
+    return pd.DataFrame(rows, columns=["path", "class", *METADATA])

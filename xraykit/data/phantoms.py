@@ -1,4 +1,4 @@
-"""Sets of phantoms in the challenge's folders, with a manifest of what is in each picture."""
+"""Sets of phantoms in the challenge's folders, with a manifest of what is in each image."""
 
 import io
 import tempfile
@@ -17,7 +17,7 @@ from ..phantoms.disease import PATTERNS, coverage
 from ..phantoms.film import draw_setting, expose, finish
 from ..phantoms.rays import View
 from ..phantoms.thorax import BUILDS, grow
-from ..progress import in_threads
+from ..progress import thread_map
 from .challenge import DATA, LAYOUT, manifest, patient_of
 from .images import list_files
 
@@ -27,13 +27,13 @@ PHANTOMS = "phantoms.csv"  # the manifest; a folder that has it holds phantoms
 def draw_phantoms(
     folder: str | Path,
     task: str = "multiclass",
-    pictures: int | None = None,
+    images: int | None = None,
     shortcut: float = 0.0,
     seed: int = 42,
 ) -> pd.DataFrame:
     """Draw a set of phantoms in the challenge's folder layout.
 
-    Nothing is in `folder` before every picture is drawn. Files are PNG without compression, so that
+    Nothing is in `folder` before every image is drawn. Files are PNG without compression, so that
     their size tells nothing of what is in them, and numbered by lot. Draw sets that should be
     independent, such as one to train on and one to test on, from different seeds.
 
@@ -43,14 +43,14 @@ def draw_phantoms(
         New or empty; made if need be.
     task : {"multiclass", "binary"}
         "multiclass" fills `all/`, which serves both tasks; "binary" fills `two/`.
-    pictures : int, optional
+    images : int, optional
         How many in all, shared out among folders as the challenge does; by default as many as the
         challenge has, 306 or 148.
     shortcut : float
         0 to 1, how tightly all that is not disease is tied to the class: letters and dates,
         frame, brightness, aspect, file mode and size, adult or child. At 0 they are independent
         of it; at 1 they differ between classes about as in the challenge. Only the tie changes:
-        how many pictures have a bright frame, say, does not.
+        how many images have a bright frame, say, does not.
     seed : int
         The same arguments give the same bytes, on one machine with the same versions of NumPy,
         SciPy and Pillow.
@@ -58,7 +58,7 @@ def draw_phantoms(
     Returns
     -------
     DataFrame
-        The manifest, as in `phantoms.csv`, a row a picture: path, class, split, patient, sha256,
+        The manifest, as in `phantoms.csv`, a row an image: path, class, split, patient, sha256,
         severity (0 to 1, evenly drawn; 0 is healthy), covered (the share of the lungs where
         disease holds back a twentieth of the light or more), build, mode, width, height,
         brightness, frame, marks, and the arguments task, shortcut and seed.
@@ -72,7 +72,7 @@ def draw_phantoms(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     drawn = draw_phantoms(folder, "binary", pictures=17)
+    ...     drawn = draw_phantoms(folder, "binary", images=17)
     >>> drawn.groupby(["split", "class"]).size().to_dict()["train", "normal"]
     8
     """
@@ -81,7 +81,7 @@ def draw_phantoms(
     if isinstance(shortcut, bool) or not isinstance(shortcut, Real) or not 0 <= shortcut <= 1:
         raise InputError(f"shortcut={shortcut!r}: expected a number from 0 to 1")
     check_whole_number("seed", seed, least=0)
-    counts = _share_out(task, pictures)
+    counts = _share_out(task, images)
     try:
         folder = Path(folder).expanduser().resolve()
         new = not folder.exists()
@@ -105,14 +105,14 @@ def draw_phantoms(
 
 
 def standby_phantoms() -> Path:
-    """Return the folder of the phantoms that stand in for missing pictures; draw them if need be.
+    """Return the folder of the phantoms that stand in for missing images; draw them if need be.
 
     They lie in the clone's `data/phantoms`: as many as the challenge has, at shortcut 1, as
-    confounded as its pictures are.
+    confounded as its images are.
     """
     folder = DATA / "phantoms"
     print(
-        "No pictures of the challenge found: phantoms stand in for them.\n"
+        "No images of the challenge found: phantoms stand in for them.\n"
         "`xraykit data challenge --from-folder FOLDER` brings your copy in.",
         flush=True,
     )
@@ -131,20 +131,20 @@ def _check_empty(folder: Path) -> None:
         raise InputError(f"{folder} holds something already: expected a new or empty folder")
 
 
-def _share_out(task: str, pictures: int | None) -> pd.Series:
-    """Return how many pictures each folder gets, by its path below the set."""
+def _share_out(task: str, images: int | None) -> pd.Series:
+    """Return how many images each folder gets, by its path below the set."""
     part = LAYOUT[task][0]
     paths = manifest()["path"]
     own = paths[paths.str.startswith(f"{part}/")]
     counts = own.str.rpartition("/")[0].value_counts(sort=False).sort_index()
-    if pictures is None:
+    if images is None:
         return counts
     least = -(-counts.sum() // counts.min())
-    check_whole_number("pictures", pictures, least=int(least))
-    exact = counts * pictures / counts.sum()
+    check_whole_number("images", images, least=int(least))
+    exact = counts * images / counts.sum()
     shared = exact.astype(int)
     most_cut = (exact - shared).sort_values(ascending=False, kind="stable").index
-    shared[most_cut[: pictures - shared.sum()]] += 1
+    shared[most_cut[: images - shared.sum()]] += 1
     return shared
 
 
@@ -155,20 +155,20 @@ def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.
 
     def draw(number: int) -> dict[str, object]:
         place = places[number]
-        picture, facts = draw_picture(place.name, pool, shortcut, seed, number)
+        image, facts = draw_image(place.name, pool, shortcut, seed, number)
         path = place / f"phantom-{seed}-{number:04}.png"
         content = io.BytesIO()
-        picture.save(content, "PNG", compress_level=0)
+        image.save(content, "PNG", compress_level=0)
         digest = sha256(content.getvalue()).hexdigest()
         (whole / path).parent.mkdir(parents=True, exist_ok=True)
         (whole / path).write_bytes(content.getvalue())
         where = {"path": path.as_posix(), "class": place.name, "split": place.parent.name}
         return {**where, "patient": patient_of(where["path"], digest), "sha256": digest, **facts}
 
-    return pd.DataFrame(in_threads(draw, range(len(places)), doing="drawing"))
+    return pd.DataFrame(thread_map(draw, range(len(places)), doing="drawing"))
 
 
-def draw_picture(
+def draw_image(
     label: str, pool: Sequence[str], shortcut: float, seed: int, number: int
 ) -> tuple[Image.Image, dict[str, object]]:
     """Draw one phantom, and return it with the facts about it.
@@ -197,7 +197,7 @@ def draw_picture(
         "height": setting.height,
         "brightness": round(setting.brightness, 3),
         "frame": setting.frame,
-        "marks": " ".join(setting.marks),
+        "text-like marks": " ".join(setting.marks),
     }
     return finish(levels, setting, ink_rng), facts
 
@@ -205,7 +205,7 @@ def draw_picture(
 def _draw_view(height: int, width: int, chest: float, rng: np.random.Generator) -> View:
     """Return rays over a chest that is a little turned, tilted and off the middle.
 
-    The lungs, `chest` being half their width, stay off the outermost sixteenth of the picture.
+    The lungs, `chest` being half their width, stay off the outermost sixteenth of the image.
     """
     pixel = max(rng.uniform(2.6, 2.8) / height, 2.6 * chest / width)
     x = (np.arange(width) + 0.5 - width / 2) * pixel + rng.uniform(-0.05, 0.05)

@@ -14,9 +14,9 @@ from .._keras import keras
 from ..data.tasks import Task, load_task
 from ..errors import InputError, unknown
 from ..explain.embedding import tsne
-from ..files import write_whole
+from ..files import atomic_write
 from ..metrics.comparison import holm, mcnemar
-from ..metrics.intervals import Proportion
+from ..metrics.intervals import Proportion, add_intervals, format_counts
 from ..metrics.scores import score
 from ..models.classifier import trainable_parameters
 from ..plots.comparison import plot_comparison
@@ -28,7 +28,14 @@ from ..training.cross_validation import cross_validate
 from ..training.predict import predict
 from .questions import EXPERIMENTS
 
-WHOLE = ("right", "of", "only_first", "only_this")  # columns of whole numbers
+WHOLE_NUMBERS = (
+    "correct",
+    "total",
+    "only_first",
+    "only_this",
+    "test_correct",
+    "test_total",
+)  # columns of whole numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +47,28 @@ class Result:
     name : str
     table : DataFrame
         A row a setting: right and of (cross-validated, by patient), accuracy (the same with its
-        95 % interval), only_first and only_this (pictures that the first row or this one alone got
+        95 % interval), only_first and only_this (images that the first row or this one alone got
         right), p (exact McNemar test against the first row, Holm's correction over the rows),
         parameters, trainable, seconds (of the cross-validation), note; where there is one, the
-        published share, and test (pictures right).
+        published share, and test (images right).
     layouts : dict
-        t-SNE of the training pictures by setting, where there is one.
+        t-SNE of the training images by setting, where there is one.
     """
 
     name: str
     table: pd.DataFrame
     layouts: dict[str, pd.DataFrame]
 
-    def shown(self) -> pd.DataFrame:
+    def display_table(self) -> pd.DataFrame:
         """Return the table as a person reads it: nothing twice, and no column that is empty."""
-        table = self.table.drop(columns=["right", "of"]).astype(object).set_index("setting")
+        table = self.table.assign(accuracy=format_counts(self.table))
+        if "test_correct" in table:
+            test = self.table[["setting", "test_correct", "test_total"]]
+            table["test"] = format_counts(test.set_axis(["setting", "correct", "total"], axis=1))
+        front = ["setting", "accuracy"]
+        hidden = ["correct", "total", "low", "high", "test_correct", "test_total"]
+        table = table[[*front, *table.columns.difference([*front, *hidden], sort=False)]]
+        table = table.astype(object).set_index("setting")
         for name, short in {"p": "{:.2g}", "published": "{:.2f}", "seconds": "{:.0f}"}.items():
             if name in table:
                 table[name] = table[name].map(short.format, na_action="ignore")
@@ -66,7 +80,8 @@ class Result:
     @property
     def answer(self) -> str:
         """The answer in one sentence."""
-        run = self.table.dropna(subset="of")
+        run = self.table.dropna(subset="total")
+        run = run.assign(accuracy=format_counts(run))
         first, others = run.iloc[0], run.iloc[1:]
         apart = others[others["p"] < 0.05]
         said = ", ".join(f"{row.setting} ({row.accuracy})" for row in apart.itertuples())
@@ -96,8 +111,8 @@ class Result:
             columns = ["network", "class", "x", "y"]
             tables[f"{self.name}-tsne"] = pd.concat(maps)[columns].round(2)
         for (name, table), figure in zip(tables.items(), self.figures(), strict=True):
-            write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
-            write_whole(folder / f"{name}.png", partial(figure.savefig, dpi=110))
+            atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
+            atomic_write(folder / f"{name}.png", partial(figure.savefig, dpi=110))
 
 
 def run_experiment(
@@ -114,7 +129,7 @@ def run_experiment(
     name : str
         task1_recipes, task2_recipes, repairs, repairs_finetuned, backbones, optimizers,
         batch_sizes, depth, dropout, early_stopping, schedules, preprocessing, batch_norm,
-        more_pictures, learning_curve or augmentation.
+        more_images, learning_curve or augmentation.
     recipe : str or Recipe
         Whose settings are varied; "" takes the experiment's own.
     data : str or Path
@@ -136,7 +151,7 @@ def run_experiment(
     task = load_task(first.task, data, image_size=first.image_size, seed=seed)
     for setting in settings.values():
         if setting.shown:
-            setting.shown(task.train, task.validation)  # pictures that are missing are missed now
+            setting.shown(task.train, task.validation)  # images that are missing are missed now
     rows, predictions, layouts = [], {}, {}
     for label, setting in settings.items():
         start = time.perf_counter()
@@ -152,8 +167,9 @@ def run_experiment(
             row |= _counts(found)
             row["seconds"] = round(time.perf_counter() - start, 1)
             if experiment.tested:
-                row["test"], layouts[label] = _tested(part, task, seed)
-        print(f"{label}: {row.get('accuracy', note)}", flush=True)
+                tested, layouts[label] = _test(part, task, seed)
+                row |= {f"test_{name}": count for name, count in tested.items()}
+        print(f"{label}: {Proportion(row['correct'], row['total']) if part else note}", flush=True)
         rows.append(row)
         keras.utils.clear_session()
     if not predictions:
@@ -165,7 +181,7 @@ def run_experiment(
 
 
 def saved_experiment(name: str) -> Result:
-    """Return what an experiment gave where this kit was made, on the real pictures.
+    """Return what an experiment gave where this kit was made, on the real images.
 
     Raises
     ------
@@ -174,23 +190,22 @@ def saved_experiment(name: str) -> Result:
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    types = {"setting": str} | dict.fromkeys(WHOLE, "Int64")
+    types = {"setting": str} | dict.fromkeys(WHOLE_NUMBERS, "Int64")
     table = pd.read_csv(SAVED / f"{name}.csv", dtype=types)
     maps = SAVED / f"{name}-tsne.csv"
     layouts = dict(iter(pd.read_csv(maps).groupby("network", sort=False))) if maps.exists() else {}
     return Result(name, table, layouts)
 
 
-def _counts(predictions: pd.DataFrame) -> dict[str, object]:
+def _counts(predictions: pd.DataFrame) -> dict[str, int]:
     scores = score(predictions)
-    accuracy = str(Proportion(scores.right, scores.of))
-    return {"right": scores.right, "of": scores.of, "accuracy": accuracy}
+    return {"correct": scores.correct, "total": scores.total}
 
 
-def _tested(recipe: Recipe, task: Task, seed: int) -> tuple[str, pd.DataFrame]:
+def _test(recipe: Recipe, task: Task, seed: int) -> tuple[dict[str, int], pd.DataFrame]:
     with redirect_stdout(io.StringIO()):  # or it would flood the table
         model, _ = recipe.train(task, seed)
-    return _counts(predict(model, task.test))["accuracy"], tsne(model, task.train, seed=seed)
+    return _counts(predict(model, task.test)), tsne(model, task.train, seed=seed)
 
 
 def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -201,8 +216,9 @@ def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.D
     for (label, (only_first, only_this, _)), p in zip(tests.items(), corrected, strict=True):
         row = table["setting"] == label
         table.loc[row, ["only_first", "only_this", "p"]] = only_first, only_this, float(f"{p:.2g}")
-    order = ["setting", "right", "of", "accuracy", "only_first", "only_this", "p", "published"]
-    order += ["test", "parameters", "trainable", "seconds", "note"]
-    table = table.reindex(columns=[name for name in order if name in table])
-    whole = {name: "Int64" for name in WHOLE if name in table}
+    order = ["setting", "correct", "total", "only_first", "only_this", "p", "published"]
+    order += ["test_correct", "test_total", "parameters", "trainable", "seconds", "note"]
+    table = add_intervals(table.reindex(columns=[name for name in order if name in table]))
+    table = table.round({"low": 4, "high": 4})
+    whole = {name: "Int64" for name in WHOLE_NUMBERS if name in table}
     return table.astype(whole).dropna(axis="columns", how="all")

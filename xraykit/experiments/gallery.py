@@ -1,4 +1,4 @@
-"""The story in ten figures, on one page, from the pictures at hand."""
+"""The story in ten figures, on one page, from the images at hand."""
 
 import io
 import tempfile
@@ -12,23 +12,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .._keras import keras
-from ..audit.audit import audit
-from ..data.external import NotNamedError, load_elsewhere
-from ..data.metadata import picture_facts
+from ..audit.audit import audit_task
+from ..data.external import NoExternalFolderError, load_external
+from ..data.metadata import image_metadata
 from ..data.phantoms import draw_phantoms
 from ..data.tasks import Task, load_task
 from ..errors import InputError
-from ..explain.embedding import separation, tsne
-from ..explain.external_validation import elsewhere
-from ..explain.gradcam import gradcam, weight_in_thorax
-from ..explain.occlusion import occlusion
-from ..files import write_text, write_whole
+from ..explain.embedding import cluster_separation, tsne
+from ..explain.evaluate_perturbations import evaluate_perturbations
+from ..explain.external_validation import external_validation
+from ..explain.gradcam import gradcam, thorax_attention
+from ..files import atomic_write, write_text
 from ..metrics.calibration import apply_temperature, calibration, fit_temperature
+from ..metrics.intervals import display_table
 from ..metrics.scores import score
 from ..models.classifier import build_classifier
 from ..plots.comparison import plot_proportions
 from ..plots.confusion import plot_confusion
-from ..plots.images import plot_pictures
+from ..plots.images import plot_images
 from ..plots.learning import plot_history
 from ..plots.maps import plot_map, plot_tsne
 from ..plots.reliability import plot_calibration
@@ -79,7 +80,7 @@ def draw_gallery(
     Raises
     ------
     InputError
-        If the pictures can't be found, the folder can't be written, or its `README.md` is
+        If the images can't be found, the folder can't be written, or its `README.md` is
         another's.
     """
     with _writing_to(folder):  # or minutes would be lost
@@ -94,14 +95,14 @@ def draw_gallery(
     for plate in _plates(plans, tasks, seed):
         print(plate.title, flush=True)
         plates.append(plate)
-    pictures = "phantoms" if tasks[0].phantoms else "the challenge's pictures"
+    images = "phantoms" if tasks[0].phantoms else "the challenge's images"
     names = {"first": plans[0].name, "second": plans[1].name}
-    text = render("gallery.md", plates=plates, pictures=pictures, seed=seed, **names)
+    text = render("gallery.md", plates=plates, images=images, seed=seed, **names)
     with _writing_to(folder):
         page.unlink(missing_ok=True)  # or it might stand beside others' figures
         for plate in plates:
             save = partial(plate.figure.savefig, dpi=80, bbox_inches="tight", pad_inches=0.1)
-            write_whole(folder / plate.file, save)
+            atomic_write(folder / plate.file, save)
     write_text(text, page)
     return page
 
@@ -125,20 +126,20 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
     scores = score(predictions)
 
     yield Plate(
-        "pictures.jpg",
+        "images.jpg",
         "Cover the lungs: can you still tell?",
         "Phantoms whose frames, letters, age and brightness go with the class, about as in the "
-        "challenge's pictures.",
-        plot_pictures(tied.train, most=12),
+        "challenge's images.",
+        plot_images(tied.train, most=12),
         repr(tied),
     )
-    found = audit(four, predictions, seed=seed)
+    baselines = audit_task(four, predictions, seed=seed).baseline_scores.drop(columns="sees")
     yield Plate(
         "without-lungs.png",
         "What needs no lungs",
         "Task 2: random forests that see the file, the border or marks, beside the network.",
-        plot_proportions(found.baselines.drop(columns="sees"), "Pictures right, four classes"),
-        found.baselines.drop(columns="sees").to_string(),
+        plot_proportions(baselines, "Correct images, four classes"),
+        display_table(baselines).to_string(),
     )
     yield Plate(
         "curves.png",
@@ -150,9 +151,9 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
     yield Plate(
         "confusion.png",
         "Which classes are mixed up",
-        "Task 2, test pictures. In the challenge COVID-19 comes from a collection of its own, and "
+        "Task 2, test images. In the challenge COVID-19 comes from a collection of its own, and "
         "the other three share one.",
-        plot_confusion(scores, "Test pictures"),
+        plot_confusion(scores, "Test images"),
         repr(scores),
     )
     cooler = apply_temperature(predictions, fit_temperature(predict(second, four.validation)))
@@ -160,25 +161,25 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
     yield Plate(
         "calibration.png",
         "As sure as it is right?",
-        "Task 2, test pictures; the temperature is fitted on validation, and need not help.",
+        "Task 2, test images; the temperature is fitted on validation, and need not help.",
         plot_calibration(sure),
         "\n\n".join(f"{name}: {each}" for name, each in sure.items()),
     )
     yield Plate(
         "tsne-perplexity.png",
         "One network, three maps",
-        "Task 2, training pictures: what changes with the perplexity is the map's doing. The "
+        "Task 2, training images: what changes with the perplexity is the map's doing. The "
         "numbers are of the features themselves.",
         plot_tsne(second, four.train, perplexity=(5, 15, 45), seed=seed),
-        separation(second, four).to_string(),
+        cluster_separation(second, four).to_string(),
     )
     yield Plate(
         "tsne-facts.png",
         "A map of what?",
-        "Task 1, training and test pictures: the map by class, and the same map by what a network "
+        "Task 1, training and test images: the map by class, and the same map by what a network "
         "should not go by.",
-        plot_map(tsne(first, one.train.join(one.test), seed=seed), picture_facts(one)),
-        separation(first, one).to_string(),
+        plot_map(tsne(first, one.train.join(one.test), seed=seed), image_metadata(one)),
+        cluster_separation(first, one).to_string(),
     )
     said = predict(small, free.test)
     maps = gradcam(small, free.test)
@@ -187,25 +188,25 @@ def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
         "Where it looks",
         "Grad-CAM of a small network that learned phantoms whose habits go with the class, on "
         "phantoms in which they don't. Frames, shoulders or lungs?",
-        plot_pictures(free.test, said, most=12, maps=maps),
-        weight_in_thorax(maps, said).round(2).to_string(),
+        plot_images(free.test, said, most=12, maps=maps),
+        thorax_attention(maps, said).round(2).to_string(),
     )
-    occluded = occlusion(first, one, plans[0], seed)
+    perturbed = evaluate_perturbations(first, one, plans[0], seed)
     yield Plate(
-        "occlusion.png",
+        "perturbations.png",
         "What it can do without",
-        "Task 1, test pictures with something taken away. With the thorax black a network is "
+        "Task 1, test images with something taken away. With the thorax black a network is "
         "retrained on the border alone.",
-        plot_proportions(occluded, "Test pictures right, of pictures changed"),
-        occluded.to_string(),
+        plot_proportions(perturbed, "Test images right, of images changed"),
+        display_table(perturbed).to_string(),
     )
     called, where = _called_elsewhere(first, one, small, free, facts)
     yield Plate(
-        "elsewhere.png",
+        "external_validation.png",
         "Does it hold elsewhere?",
         where,
-        plot_proportions(called, "Pictures from elsewhere", "called so"),
-        called.to_string(),
+        plot_proportions(called, "Images from elsewhere", "called so"),
+        display_table(called).to_string(),
     )
 
 
@@ -216,7 +217,7 @@ def _phantoms(seed: int) -> tuple[Task, Task, pd.DataFrame, keras.Model]:
         with tempfile.TemporaryDirectory() as folder:
             draw_phantoms(folder, "binary", 148, shortcut, number)
             tasks.append(load_task("binary", folder, image_size=128, seed=seed))
-            facts.append(picture_facts(tasks[-1]))
+            facts.append(image_metadata(tasks[-1]))
     tied, free = tasks
     small = build_classifier("SmallCNN", tied.class_names, image_size=128, seed=seed)
     train(small, tied, epochs=15, learning_rate=0.001, seed=seed)
@@ -226,22 +227,22 @@ def _phantoms(seed: int) -> tuple[Task, Task, pd.DataFrame, keras.Model]:
 def _called_elsewhere(
     model: keras.Model, task: Task, small: keras.Model, free: Task, facts: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
-    """Return what pictures from elsewhere are called, or phantoms if there are none, and which."""
+    """Return what images from elsewhere are called, or phantoms if there are none, and which."""
     try:
-        groups = load_elsewhere(task.train.pixels.shape[1])
-    except NotNamedError:
-        images = free.train.join(free.validation).join(free.test)
+        groups = load_external(task.train.pixels.shape[1])
+    except NoExternalFolderError:
+        images = free.development.join(free.test)
         rows = facts.groupby(["frame", "class"]).indices
         groups = {
             f"frame {frame}, {label}": images.subset(own) for (frame, label), own in rows.items()
         }
         where = (
-            "No pictures from elsewhere are here, so phantoms show it: by the frame around them "
+            "No images from elsewhere are here, so phantoms show it: by the frame around them "
             "and by class, as called by the network of the eighth figure."
         )
-        return elsewhere(small, free.class_names, groups), where
+        return external_validation(small, free.class_names, groups), where
     where = (
         "What Task 1's network calls other people. Those with COVID-19 and the children are from "
         "the challenge's own two collections; the healthy adults are from a third."
     )
-    return elsewhere(model, task.class_names, groups), where
+    return external_validation(model, task.class_names, groups), where

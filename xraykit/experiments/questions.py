@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..data.external import load_external
+from ..data.external import load_external_set
 from ..data.images import ImageSet
 from ..errors import InputError
 from ..recipes.published import recipe_named
@@ -33,7 +33,7 @@ class Setting:
     ----------
     recipe : Recipe
     shown : callable, optional
-        As in `cross_validate`: what becomes of the pictures that a fold is trained on.
+        As in `cross_validate`: what becomes of the images that a fold is trained on.
     published : float, optional
         The accuracy that a report has for it, of a network that may be another, 0 to 1.
     """
@@ -51,13 +51,13 @@ class Experiment:
     ----------
     question : str
     finding : str
-        The answer on the real pictures, where this kit was made: what the saved table says.
+        The answer on the real images, where this kit was made: what the saved table says.
     settings : callable
         Gets the recipe, returns its settings by their names, the one to compare with first.
     recipe : str
         The recipe's name, unless another is asked for.
     tested : bool
-        Whether the test pictures are predicted as well, once, and t-SNE maps made.
+        Whether the test images are predicted as well, once, and t-SNE maps made.
     """
 
     question: str
@@ -145,9 +145,9 @@ def _stopping(recipe: Recipe) -> dict[str, Setting]:
     return {
         f"{recipe.epochs} epochs": Setting(recipe),
         f"{long.epochs} epochs": Setting(long),
-        f"up to {long.epochs}, best one kept": Setting(long.override(keep="best")),
+        f"up to {long.epochs}, best one kept": Setting(long.override(restore_best_weights=True)),
         f"up to {long.epochs}, stopped after 5 without gain, best one kept": Setting(
-            long.override(keep="best", early_stopping=5)
+            long.override(restore_best_weights=True, early_stopping=5)
         ),
     }
 
@@ -186,7 +186,7 @@ def _preprocessing(recipe: Recipe) -> dict[str, Setting]:
 
 
 def _batch_norm(recipe: Recipe) -> dict[str, Setting]:
-    # A smaller picture: the network that trains its BatchNorm is computed whole in every step.
+    # A smaller image: the network that trains its BatchNorm is computed whole in every step.
     recipe = recipe.override(image_size=112, epochs=15)
     said = {("rescale", "frozen"): 0.26, ("rescale", "train"): 25 / 36}
     words = {"own": "its own scaling", "rescale": "1/255"}
@@ -201,7 +201,7 @@ def _batch_norm(recipe: Recipe) -> dict[str, Setting]:
     }
 
 
-def _more_pictures(recipe: Recipe) -> dict[str, Setting]:
+def _more_images(recipe: Recipe) -> dict[str, Setting]:
     return {
         "the challenge's own": Setting(recipe),
         "20 more a class": Setting(recipe, partial(_with_others, 20)),
@@ -228,9 +228,9 @@ def _augmentation(recipe: Recipe) -> dict[str, Setting]:
 
 
 def _with_others(number: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
-    """Return pictures with that many of each class from elsewhere, no patient of `left_out`."""
+    """Return images with that many of each class from elsewhere, no patient of `left_out`."""
     size = images.pixels.shape[1]
-    others = load_external(("adult_covid", "child"), images.class_names, size)
+    others = load_external_set(("adult_covid", "child"), images.class_names, size)
     new = ~np.isin(others.patients, images.patients + left_out.patients)
     rows = [
         np.flatnonzero(new & (others.labels == label))[:number]
@@ -240,7 +240,7 @@ def _with_others(number: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
 
 
 def _part(eighths: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
-    """Return so many eighths of the pictures, by patient; a larger part holds the smaller."""
+    """Return so many eighths of the images, by patient; a larger part holds the smaller."""
     splitter = StratifiedGroupKFold(8, shuffle=True, random_state=0)
     parts = [part for _, part in splitter.split(images.paths, images.labels, images.patients)]
     return images.subset(np.sort(np.concatenate(parts[:eighths])))
@@ -281,8 +281,8 @@ EXPERIMENTS = {
     ),
     "backbones": Experiment(
         "Which backbone?",
-        "None of four is better: 206, 210, 204 and 200 of 269 pictures right, none apart from "
-        "the first (p = 1 each). The 36 test pictures alone would have ranked them, from 20 to "
+        "None of four is better: 206, 210, 204 and 200 of 269 images right, none apart from "
+        "the first (p = 1 each). The 36 test images alone would have ranked them, from 20 to "
         "26.",
         _backbones,
         tested=True,
@@ -294,9 +294,9 @@ EXPERIMENTS = {
         _optimizers,
     ),
     "batch_sizes": Experiment(
-        "How many pictures a step?",
+        "How many images a step?",
         "No size is apart from another: 201 to 209 of 269 right, where report B read 47 to 77 % "
-        "from 36 test pictures and one training each.",
+        "from 36 test images and one training each.",
         _batch_sizes,
     ),
     "depth": Experiment(
@@ -313,7 +313,7 @@ EXPERIMENTS = {
     "early_stopping": Experiment(
         "When to stop?",
         "Four times the epochs neither help nor harm (211 against 206 of 269), and neither does "
-        "stopping early (203 of 269), which gives a fifth of the pictures away to watch.",
+        "stopping early (203 of 269), which gives a fifth of the images away to watch.",
         _stopping,
     ),
     "schedules": Experiment(
@@ -333,21 +333,21 @@ EXPERIMENTS = {
         "Was it BatchNorm, or the scaling?",
         "It was the scaling. With its own one a frozen ResNet50 gets 217 of 269; with 1/255 it "
         "gets 70 of 269, report A's 26 %, which is one class for all. Statistics taken anew "
-        "from such pictures mend it at once (207 of 269). Trained, they follow by a hundredth a "
+        "from such images mend it at once (207 of 269). Trained, they follow by a hundredth a "
         "step: after these 15 epochs 59 of 269, after 100 as good as report A's (26/36 test "
-        "pictures, published 25/36).",
+        "images, published 25/36).",
         _batch_norm,
         recipe="task2-resnet50",
     ),
-    "more_pictures": Experiment(
-        "Do more pictures help?",
+    "more_images": Experiment(
+        "Do more images help?",
         "20 more a class gain nothing (208 against 206 of 269), as report A found, and neither "
         "do 60 (200 of 269).",
-        _more_pictures,
+        _more_images,
     ),
     "learning_curve": Experiment(
-        "How many pictures does it take?",
-        "An eighth of the pictures, about 27, gets 172 of 269 right, all 215 of them 206 of 269 "
+        "How many images does it take?",
+        "An eighth of the images, about 27, gets 172 of 269 right, all 215 of them 206 of 269 "
         "(p = 0.00045). The steps between, 195 and 191 of 269, are within chance.",
         _learning_curve,
     ),

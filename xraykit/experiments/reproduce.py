@@ -13,7 +13,7 @@ import pandas as pd
 from .._keras import keras
 from ..data.tasks import Task, load_task
 from ..errors import InputError, check_whole_number
-from ..files import write_whole
+from ..files import atomic_write
 from ..metrics.comparison import compare_proportions
 from ..metrics.intervals import Proportion
 from ..metrics.scores import score
@@ -63,7 +63,7 @@ class Measurement:
                 model, _ = self.recipe.train(self.task, seed)
                 predictions = predict(model, self.task.test)
         scores, seconds = score(predictions), time.perf_counter() - start
-        counts = scores.right, scores.of, round(scores.loss, 3), round(seconds)
+        counts = scores.correct, scores.total, round(scores.loss, 3), round(seconds)
         return self.key | dict(zip(COUNTS, counts, strict=True))
 
 
@@ -123,7 +123,7 @@ def reproduce(
         row = each.run()
         rows.append(row)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, partial(_frame(rows).to_csv, index=False))
+        atomic_write(path, partial(_frame(rows).to_csv, index=False))
         print(f"[{number}/{len(left)}] {_describe(row)}. {_expected(left[number:])}", flush=True)
     asked = {_identity(each.key) for each in plan}
     return _frame([row for row in rows if _identity(row) in asked])
@@ -195,8 +195,8 @@ def _plan(
             continue
         changed = [f"{setting}={value}" for setting, value in recipe.changed.items()]
         network = ", ".join([*filter(None, [note]), *changed])
-        trainings = {"repaired" if recipe.repaired else "": part}
-        if recipe.repaired:
+        trainings = {"repaired" if recipe.original_settings else "": part}
+        if recipe.original_settings:
             trainings["as published"] = part.as_published()
         for training, each in trainings.items():
             for seed in seeds[:1] if recipe.name in SLOW else seeds:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .._keras import keras, tf
-from ..models.graph import CutError, cut
+from ..models.graph import NotCacheableError, split_frozen
 from ..recipes.recipe import Recipe
 from ..training.optimizers import build_optimizer
 from ..training.precision import PRECISIONS, computing_in
@@ -19,8 +19,8 @@ REPORT_B = (
     ("report B: a cluster's CPU, 2020", 2786.0),
     ("report B: a Tesla V100, 2020", 483.0),
 )
-REPORT_B_STEPS = 100 * 21
-PICTURES = {"binary": (103, 26), "multiclass": (215, 54)}  # to train on and to watch, seed 42
+PUBLISHED_STEPS = 100 * 21
+IMAGES = {"binary": (103, 26), "multiclass": (215, 54)}  # to train on and to watch, seed 42
 CLASSES = {"binary": ("normal", "covid"), "multiclass": ("normal", "covid", "bac", "vir")}
 TIMES = 5
 
@@ -28,8 +28,8 @@ TIMES = 5
 def time_recipe(recipe: Recipe) -> pd.DataFrame:
     """Time a recipe's steps on each device, and reckon its whole training from them.
 
-    New weights and random pictures: they take as long as real ones. Where the first layers are
-    frozen, they are computed once a picture and view, and each step trains the rest.
+    New weights and random images: they take as long as real ones. Where the first layers are
+    frozen, they are computed once an image and view, and each step trains the rest.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def time_recipe(recipe: Recipe) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a device and precision: picture_seconds (of the frozen part, a picture),
-        step_seconds (of what trains), total_seconds (of all epochs on the challenge's pictures,
+        A row a device and precision: image_seconds (of the frozen part, an image),
+        step_seconds (of what trains), total_seconds (of all epochs on the challenge's images,
         without the watching of validation); for Task 2 then report B's own figures.
     """
     rows = [
@@ -48,7 +48,7 @@ def time_recipe(recipe: Recipe) -> pd.DataFrame:
         for precision in PRECISIONS
     ]
     for device, total in REPORT_B if recipe.task == "multiclass" else ():
-        step = total / REPORT_B_STEPS
+        step = total / PUBLISHED_STEPS
         rows.append({"device": device, "step_seconds": step, "total_seconds": total})
     return pd.DataFrame(rows)
 
@@ -61,12 +61,12 @@ def _timed(recipe: Recipe, device: str, precision: str) -> dict[str, float]:
         pixels = random.uniform(0, 255, (recipe.batch_size, *model.input_shape[1:]))
         with computing_in(precision, model):
             frozen, trained, shown = None, model, pixels.astype("float32")
-            if not recipe.exact:
-                with suppress(CutError):
-                    frozen, trained = cut(model)
-            picture = 0.0
+            if recipe.use_feature_cache:
+                with suppress(NotCacheableError):
+                    frozen, trained = split_frozen(model)
+            image = 0.0
             if frozen:
-                picture = _median(lambda: frozen.predict_on_batch(shown)) / recipe.batch_size
+                image = _median(lambda: frozen.predict_on_batch(shown)) / recipe.batch_size
                 shown = frozen.predict_on_batch(shown)
             trained.compile(
                 optimizer=build_optimizer(recipe.optimizer, 1e-4),
@@ -74,12 +74,12 @@ def _timed(recipe: Recipe, device: str, precision: str) -> dict[str, float]:
             )
             trained.optimizer.build(trained.trainable_variables)
             step = _median(lambda: trained.train_on_batch(shown, labels))
-    pictures, watched = PICTURES[recipe.task]
-    views = 1 if recipe.augmentation == "none" else recipe.views
-    steps = recipe.epochs * -(-pictures // recipe.batch_size)
-    computed = picture * (pictures * views + watched)
+    images, watched = IMAGES[recipe.task]
+    views = 1 if recipe.augmentation == "none" else recipe.n_views
+    steps = recipe.epochs * -(-images // recipe.batch_size)
+    computed = image * (images * views + watched)
     return {
-        "picture_seconds": picture,
+        "image_seconds": image,
         "step_seconds": step,
         "total_seconds": computed + steps * step,
     }

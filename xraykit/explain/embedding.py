@@ -10,24 +10,24 @@ from threadpoolctl import threadpool_limits
 
 from .._keras import keras
 from ..data.images import ImageSet, check_images
-from ..data.metadata import FACTS, picture_facts
+from ..data.metadata import METADATA, image_metadata
 from ..data.tasks import Task, check_task
 from ..errors import InputError
-from ..metrics.intervals import Proportion
+from ..metrics.intervals import add_intervals
 from ..models.classifier import FEATURES, check_flat, check_model
-from ..models.graph import CutError, cut
+from ..models.graph import NotCacheableError, split_frozen
 from ..training.batches import Views
-from ..training.cache_folder import BankError
-from ..training.feature_cache import FeatureBank
+from ..training.cache_folder import CacheError
+from ..training.feature_cache import FeatureCache
 from ..training.predict import outputs
 
 NEIGHBOURS = 15
 
 
 def features(model: keras.Model, images: ImageSet) -> np.ndarray:
-    """Return the output of the layer named "features", shape (pictures, features).
+    """Return the output of the layer named "features", shape (images, features).
 
-    What the frozen layers give is read from the feature bank, and computed only for images that
+    What the frozen layers give is read from the feature cache, and computed only for images that
     are not there: the training has left its own. It is kept as float16, about 3 digits.
 
     Raises
@@ -48,9 +48,9 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
         )
     tap = keras.Model(model.input, model.get_layer(FEATURES).output)
     try:
-        prefix, tail = cut(tap)
-        stored = FeatureBank(prefix, "float32", "float16").features(Views(images))
-    except (CutError, BankError):  # nothing is frozen, or there is no room
+        prefix, tail = split_frozen(tap)
+        stored = FeatureCache(prefix, "float32", "float16").features(Views(images))
+    except (NotCacheableError, CacheError):  # nothing is frozen, or there is no room
         return outputs(tap, images)
     return outputs(tail, images, stored)
 
@@ -58,7 +58,7 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
 def tsne(
     model: keras.Model, images: ImageSet, perplexity: float = 30.0, seed: int = 42
 ) -> pd.DataFrame:
-    """Lay the pictures out in two dimensions, alike ones close together.
+    """Lay the images out in two dimensions, alike ones close together.
 
     t-SNE of the "features" layer, begun from the first two principal components (van der Maaten
     and Hinton, 2008, Journal of Machine Learning Research 9, 2579; scikit-learn's). Distances
@@ -69,23 +69,23 @@ def tsne(
     model : keras.Model
     images : ImageSet
     perplexity : float
-        How many neighbours count as near; at most a third of the pictures is used.
+        How many neighbours count as near; at most a third of the images is used.
     seed : int
 
     Returns
     -------
     DataFrame
-        A row a picture: path, patient, class, x, y. Its `attrs` say perplexity and seed.
+        A row an image: path, patient, class, x, y. Its `attrs` say perplexity and seed.
 
     Raises
     ------
     InputError
-        As `features`, and if all pictures have the same features.
+        As `features`, and if all images have the same features.
     """
     tapped = features(model, images)
     if not np.ptp(tapped, axis=0).any():  # scikit-learn's t-SNE would crash the kernel
         raise InputError(
-            "The network gives every picture the same features, so there is nothing to lay out: "
+            "The network gives every image the same features, so there is nothing to lay out: "
             "build the model anew, and train it with a lower learning rate"
         )
     perplexity = usable(perplexity, images)
@@ -95,7 +95,7 @@ def tsne(
         {
             "path": images.paths,
             "patient": images.patients,
-            "class": np.array(images.class_names)[images.labels],
+            "class": images.label_names,
             "x": layout[:, 0],
             "y": layout[:, 1],
         }
@@ -105,70 +105,76 @@ def tsne(
 
 
 def usable(perplexity: float, images: ImageSet) -> float:
-    """Return the perplexity, or a third of the pictures where it is more than that."""
+    """Return the perplexity, or a third of the images where it is more than that."""
     return min(perplexity, (len(images) - 1) / 3)
 
 
-def separation(model: keras.Model, task: Task) -> pd.DataFrame:
-    """Say how far apart groups of pictures lie in the features themselves, which no map distorts.
+def cluster_separation(model: keras.Model, task: Task) -> pd.DataFrame:
+    """Measure how well groups of images separate in the features themselves.
+
+    No map distorts them. The first property is the class; the others are those of
+    `image_metadata` that have two values or more: source, age, mode and frame.
 
     Parameters
     ----------
     model : keras.Model
-        Trained on `task.train`, which pulls its classes apart: the test pictures say more.
+        Trained on `task.train`, which pulls its classes apart: the test images say more.
     task : Task
 
     Returns
     -------
     DataFrame
-        A row for the class, and one for each of source, age, mode and frame (`picture_facts`)
-        that has two values or more. For training and test the mean silhouette (Rousseeuw 1987,
-        Journal of Computational and Applied Mathematics 20, 53: from -1 to 1, where 0 is no
-        clusters) and, as Proportion, how many pictures are what most of their 15 nearest training
-        pictures are (those of other patients; of fewer, where there are not so many); last, how
-        many test pictures the most frequent value has right.
+        One row per property and split (training, test): property, split, correct (15-NN accuracy:
+        images whose value is that of most of their 15 nearest training images of other patients,
+        or of fewer where there are not so many), total, low, high (its 95 % interval),
+        most_frequent (images that have the most frequent value of the training images), silhouette
+        (the mean, from -1 to 1, where 0 means no clusters; Rousseeuw 1987, Journal of
+        Computational and Applied Mathematics 20, 53).
 
     Raises
     ------
     InputError
-        As `features`, and if the training pictures are of one patient alone.
+        As `features`, and if all training images are of one patient.
     """
     check_task(task)
     if len(set(task.train.patients)) < 2:
         raise InputError(
-            "The training pictures are of one patient: expected two or more, so that the nearest "
-            "pictures can be another's"
+            "All training images are of one patient: expected two patients or more, so that the "
+            "nearest images can be another patient's"
         )
-    facts = picture_facts(task).set_index("path")
-    known, new = (features(model, images) for images in (task.train, task.test))
+    metadata = image_metadata(task).set_index("path")
+    train_features, test_features = (features(model, part) for part in (task.train, task.test))
     nearest = KNeighborsClassifier(min(NEIGHBOURS, len(set(task.train.patients)) - 1))
-    rows = {}
-    for name in ("class", *FACTS):
-        learned, tested = (
-            facts.loc[list(images.paths), name].to_numpy() for images in (task.train, task.test)
+    rows = []
+    for name in ("class", *METADATA):
+        train_values, test_values = (
+            metadata.loc[list(part.paths), name].to_numpy() for part in (task.train, task.test)
         )
-        if len(set(learned)) == 1:
+        if len(set(train_values)) == 1:
             continue
-        crossed = cross_val_predict(
-            nearest, known, learned, groups=task.train.patients, cv=LeaveOneGroupOut()
+        cross_validated = cross_val_predict(
+            nearest, train_features, train_values, groups=task.train.patients, cv=LeaveOneGroupOut()
         )
-        said = nearest.fit(known, learned).predict(new)
-        frequent = pd.Series(learned).mode()[0]
-        rows[name] = {
-            "silhouette, training": _silhouette(known, learned),
-            "15 nearest, training": _alike(crossed, learned),
-            "silhouette, test": _silhouette(new, tested),
-            "15 nearest, test": _alike(said, tested),
-            "most frequent, test": _alike(frequent, tested),
-        }
-    return pd.DataFrame(rows).T
+        predicted = nearest.fit(train_features, train_values).predict(test_features)
+        most_frequent = pd.Series(train_values).mode()[0]
+        for split, found, values, vectors in (
+            ("training", cross_validated, train_values, train_features),
+            ("test", predicted, test_values, test_features),
+        ):
+            rows.append(
+                {
+                    "property": name,
+                    "split": split,
+                    "correct": int((found == values).sum()),
+                    "total": len(values),
+                    "most_frequent": int((most_frequent == values).sum()),
+                    "silhouette": _silhouette(vectors, values),
+                }
+            )
+    return add_intervals(pd.DataFrame(rows))
 
 
-def _silhouette(found: np.ndarray, groups: np.ndarray) -> float:
+def _silhouette(vectors: np.ndarray, groups: np.ndarray) -> float:
     if not 1 < len(set(groups)) < len(groups):
         return float("nan")
-    return round(float(silhouette_score(found, groups)), 2)
-
-
-def _alike(said: np.ndarray | str, true: np.ndarray) -> Proportion:
-    return Proportion(int((said == true).sum()), len(true))
+    return round(float(silhouette_score(vectors, groups)), 2)

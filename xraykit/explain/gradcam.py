@@ -7,7 +7,7 @@ from .._keras import keras, tf
 from ..data.images import ImageSet
 from ..errors import InputError
 from ..models.classifier import check_flat
-from ..models.graph import seams
+from ..models.graph import bottlenecks
 from ..training.train import check_fits
 from .perturbations import thorax
 
@@ -15,13 +15,13 @@ BATCH = 16
 
 
 def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
-    """Return how much each place of a picture speaks for the class that a classifier names.
+    """Return how much each place of an image speaks for the class that a classifier names.
 
     Grad-CAM: the last feature maps that everything passes through, before they are pooled, each
     weighted by the mean gradient of the class's logit with respect to it, summed, and 0 where that
     is negative (Selvaraju et al. 2017, Grad-CAM, IEEE International Conference on Computer Vision,
     618). It is as coarse as these maps (7 × 7 for most networks), each place of which has seen far
-    more of the picture than it covers; it says where, not why, and can't show what is absent.
+    more of the image than it covers; it says where, not why, and can't show what is absent.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float32, shape (pictures, height, width)
-        As large as the pictures; each map sums to 1, or is 0 where no place speaks for the class.
+    ndarray of float32, shape (images, height, width)
+        As large as the images; each map sums to 1, or is 0 where no place speaks for the class.
 
     Raises
     ------
     InputError
-        If the model doesn't fit the pictures, is not flat, or doesn't end in a Dense layer.
+        If the model doesn't fit the images, is not flat, or doesn't end in a Dense layer.
     """
     check_fits(model, images)
     check_flat(model)
@@ -58,25 +58,25 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
     return np.divide(maps, total, out=np.zeros_like(maps), where=total > 0)
 
 
-def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame:
+def thorax_attention(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return how much of Grad-CAM's weight lies in the thorax.
 
     That is three quarters of height and width, in the middle. Where the maps are coarse the share
     is, too: a place of 7 × 7 is wider than the border. Compare it with that of a network that was
-    trained on the border alone (`occlude`), not with weight spread evenly.
+    trained on the border alone (`perturb`), not with weight spread evenly.
 
     Parameters
     ----------
-    maps : ndarray, shape (pictures, height, width)
+    maps : ndarray, shape (images, height, width)
         As `gradcam` gives them.
     predictions : DataFrame
-        As `predict` gives them, of the same pictures in the same order.
+        As `predict` gives them, of the same images in the same order.
 
     Returns
     -------
     DataFrame
-        A row a true class, then all: pictures; thorax and border, the mean shares; lowest and
-        highest, of the thorax's share; and what it would be if weight were spread evenly. Pictures
+        A row a true class, then all: images; thorax and border, the mean shares; lowest and
+        highest, of the thorax's share; and what it would be if weight were spread evenly. Images
         in which no place speaks for the class are left out.
 
     Raises
@@ -87,7 +87,7 @@ def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
     if len(maps) != len(predictions):
         raise InputError(
             f"{len(maps)} maps and {len(predictions)} predictions: expected those of the same "
-            "pictures, in the same order"
+            "images, in the same order"
         )
     inside = thorax(*maps.shape[1:])
     weighty = maps.any(axis=(1, 2))
@@ -96,7 +96,7 @@ def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
     groups = dict(iter(share.groupby(true, sort=False))) | {"all": share}
     rows = {
         name: {
-            "pictures": len(own),
+            "images": len(own),
             "thorax": own.mean(),
             "border": 1 - own.mean(),
             "lowest": own.min(),
@@ -105,7 +105,7 @@ def weight_in_thorax(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
         }
         for name, own in groups.items()
     }
-    return pd.DataFrame(rows).T.astype({"pictures": int})
+    return pd.DataFrame(rows).T.astype({"images": int})
 
 
 def _maps(tapped: keras.Model, last: keras.layers.Dense, pixels: np.ndarray) -> np.ndarray:
@@ -128,7 +128,7 @@ def _last_maps(model: keras.Model) -> keras.KerasTensor:
     skipped = ("Pooling2D", "Padding2D", "Dropout", "Dropout2D")
     passed = [
         output
-        for operation, output in seams(model, model.operations)
+        for operation, output in bottlenecks(model, model.operations)
         if len(output.shape) == 4 and not type(operation).__name__.endswith(skipped)
     ]
     return next(maps for maps in reversed(passed) if maps.shape[1] * maps.shape[2] > 1)

@@ -8,12 +8,12 @@ import pandas as pd
 
 from ..errors import InputError
 from ..files import write_text
-from ..metrics.intervals import Proportion
+from ..metrics.intervals import Proportion, display_table
 from ..metrics.scores import Scores
 from ..templates import render
 from .results import RESULTS, read_results
 
-MOST = 5  # confusions that are named
+MAX_CONFUSIONS = 5  # confusions that are named
 SCROLLING = {
     "<table>": '<div class="scroll" tabindex="0">\n<table>',
     "</table>": "</table>\n</div>",
@@ -65,11 +65,12 @@ def markdown(results: dict) -> str:
     return render(
         "card.md",
         results=results,
-        by_class=test.by_class,
+        by_class=display_table(test.by_class),
         Proportion=Proportion,
         confusions=_confusions(test),
         counted=test.confusion.to_numpy().any(),
-        **{name: _table(results.get(name)) for name in ("occlusion", "elsewhere")},
+        **{name: _table(results.get(name)) for name in ("perturbations", "external_validation")},
+        baselines=_table((results.get("audit") or {}).get("baselines")),
     )
 
 
@@ -78,12 +79,12 @@ def _scores(score: dict, classes: list[str]) -> Scores:
     if [len(row) for row in counts] != [len(classes)] * len(classes):
         counts = 0
     confusion = pd.DataFrame(counts, index=classes, columns=classes)
-    return Scores(score["right"], score["of"], score.get("loss", float("nan")), confusion)
+    return Scores(score["correct"], score["total"], score.get("loss", float("nan")), confusion)
 
 
-def _table(counts: dict | None) -> pd.DataFrame | None:
-    """Return counts as a table, with "" where a row has none."""
-    return pd.DataFrame.from_dict(counts, orient="index").fillna("") if counts else None
+def _table(records: list[dict] | None) -> pd.DataFrame | None:
+    """Return counts as people read them, with "" where a row has none."""
+    return display_table(pd.DataFrame(records)) if records else None
 
 
 def _confusions(scores: Scores) -> list[tuple[str, str, str]]:
@@ -94,5 +95,5 @@ def _confusions(scores: Scores) -> list[tuple[str, str, str]]:
     wrong = [(row, column) for row, column in cells if row != column and table[row, column]]
     return [
         (names[row], names[column], Proportion(int(table[row, column]), int(table[row].sum())))
-        for row, column in wrong[:MOST]
+        for row, column in wrong[:MAX_CONFUSIONS]
     ]

@@ -28,8 +28,8 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     -------
     DataFrame
         Columns run (the path), status; validation and test (counts with their 95 % interval), each
-        with _right, _of, _low and _high as numbers; without_lungs (what the best baseline of the
-        audit gets in the test); notebook, pictures (how many; phantoms are called that); the
+        with _right, _of, _low and _high as numbers; best_baseline (the test score of the
+        audit's best no-lung baseline); notebook, images (how many; phantoms are called that); the
         settings that the notebooks saved, and the parameters in which runs of one notebook differ;
         test_loss (nats), epochs, seconds; error. A file that is damaged or of a newer version is a
         row that says so; what an older version lacks is missing.
@@ -60,9 +60,9 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     return pd.concat([table.iloc[:, :first], own, table.iloc[:, first:]], axis=1)
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def display_runs(table: pd.DataFrame) -> pd.DataFrame:
     """Return what a person reads of a table of runs: no column that is empty or said already."""
-    said = [f"{score}_{part}" for score in SCORES for part in ("right", "of", "low", "high")]
+    said = [f"{score}_{part}" for score in SCORES for part in ("correct", "total", "low", "high")]
     return table.drop(columns=said).dropna(axis="columns", how="all")
 
 
@@ -96,7 +96,7 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
     page = render(
         "collect.html",
         title=f"{len(rows)} run{'' if len(rows) == 1 else 's'}",
-        columns=[name for name in shown(table) if name != "error"],
+        columns=[name for name in display_runs(table) if name != "error"],
         rows=rows,
         scores=SCORES,
         made=made,
@@ -119,18 +119,20 @@ def _runs(folder: Path) -> list[Path]:
 
 def _facts(results: dict) -> dict[str, object]:
     task = results.get("task", {})
-    pictures = sum(task.get("pictures", {}).values())
+    images = sum(task.get("images", {}).values())
     facts = {"status": results["status"]}
     for name in SCORES:
         score = results.get("scores", {}).get(name)
-        facts[name] = str(Proportion(score["right"], score["of"])) if score else None
-        facts[f"{name}_right"] = score["right"] if score else None
-        facts[f"{name}_of"] = score["of"] if score else None
-        facts[f"{name}_low"], facts[f"{name}_high"] = score["interval"] if score else (None, None)
+        facts[name] = str(Proportion(score["correct"], score["total"])) if score else None
+        facts[f"{name}_correct"] = score["correct"] if score else None
+        facts[f"{name}_total"] = score["total"] if score else None
+        facts[f"{name}_low"], facts[f"{name}_high"] = (
+            (score["low"], score["high"]) if score else (None, None)
+        )
     return facts | {
-        "without_lungs": _without_lungs(results.get("audit")),
+        "best_baseline": _best_baseline(results.get("audit")),
         "notebook": results.get("notebook"),
-        "pictures": f"{pictures}{' phantoms' if task.get('phantoms') else ''}" if task else None,
+        "images": f"{images}{' phantoms' if task.get('phantoms') else ''}" if task else None,
         "test_loss": results.get("scores", {}).get("test", {}).get("loss"),
         "epochs": len(results["history"]) if "history" in results else None,
         "seconds": results.get("seconds", {}).get("total"),
@@ -138,7 +140,8 @@ def _facts(results: dict) -> dict[str, object]:
     }
 
 
-def _without_lungs(audit: dict | None) -> str | None:
-    best = {each["name"]: each["test"] for each in (audit or {}).get("baselines", [])}
-    name = (audit or {}).get("best")
-    return f"{name} {Proportion(*best[name])}" if name in best else None
+def _best_baseline(audit: dict | None) -> str | None:
+    for row in (audit or {}).get("baselines", []):
+        if row["name"] == audit.get("best_baseline") and row["split"] == "test":
+            return f"{row['name']} {Proportion(row['correct'], row['total'])}"
+    return None

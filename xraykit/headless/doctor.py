@@ -18,7 +18,7 @@ from ..data.external import CALLED, FOLDER
 from ..errors import InputError
 from ..recipes.recipe import Recipe
 
-LEAST_MEMORY, LEAST_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
+MIN_MEMORY, MIN_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)
 
 
@@ -34,18 +34,18 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at versions, devices, memory, disk, kernel, pictures, weights, and what is elsewhere.
+    """Look at versions, devices, memory, disk, kernel, images, weights, and what is elsewhere.
 
-    That there are no pictures or weights is no fault, since phantoms and SmallCNN stand in for
+    That there are no images or weights is no fault, since phantoms and SmallCNN stand in for
     them; that those are damaged which are named, is.
     """
     yield _versions()
     yield _devices()
     yield _kernel()
     memory = psutil.virtual_memory()
-    yield _enough("Memory", memory.total, LEAST_MEMORY, "take a smaller image_size, such as 128")
-    yield _enough("Disk, free here", shutil.disk_usage(".").free, LEAST_DISK, "make room")
-    yield _pictures()
+    yield _enough("Memory", memory.total, MIN_MEMORY, "take a smaller image_size, such as 128")
+    yield _enough("Disk, free here", shutil.disk_usage(".").free, MIN_DISK, "make room")
+    yield _images()
     yield _weights()
     yield _elsewhere()
 
@@ -93,7 +93,7 @@ def _enough(what: str, size: int, least: float, remedy: str) -> Finding:
     return Finding(False, f"{found}, less than {least:g}: {remedy}")
 
 
-def _pictures() -> Finding:
+def _images() -> Finding:
     if not MANIFEST.is_file():
         return Finding(False, f"{MANIFEST} is missing: install from a clone, pip install -e .")
     try:
@@ -104,13 +104,13 @@ def _pictures() -> Finding:
         drawn = "drawn already" if (DATA / "phantoms").is_dir() else "drawn when first needed"
         return Finding(
             True,
-            f"Pictures: phantoms, {drawn}. For your copy of the challenge: "
+            f"Images: phantoms, {drawn}. For your copy of the challenge: "
             "xraykit data challenge --from-folder FOLDER",
         )
     found = compare(folder)
     lost = len(found.missing) + len(found.different)
     total = len(found.same) + lost
-    said = f"Pictures: {len(found.same)} of {total} are the challenge's own, in {folder}"
+    said = f"Images: {len(found.same)} of {total} are the challenge's own, in {folder}"
     if lost <= 0.05 * total:
         return Finding(True, said)
     if not found.missing:
@@ -167,8 +167,8 @@ def _network(recipe: Recipe) -> str:
 def _elsewhere() -> Finding:
     named = os.environ.get(FOLDER)
     if not named:
-        return Finding(True, f"Pictures from elsewhere: none, {FOLDER} is not set; data/README.md")
+        return Finding(True, f"Images from elsewhere: none, {FOLDER} is not set; data/README.md")
     found = [place for place in CALLED if (Path(named).expanduser() / place).is_dir()]
     if not found:
         return Finding(False, f"{FOLDER}={named} has none of {', '.join(CALLED)}: name another")
-    return Finding(True, f"Pictures from elsewhere: {', '.join(found)}")
+    return Finding(True, f"Images from elsewhere: {', '.join(found)}")

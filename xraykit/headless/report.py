@@ -23,15 +23,15 @@ def write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             heading = next(iter(HEADING.findall(cell.source)), heading)
-        pictures = [each.get("data", {}).get("image/png") for each in cell.get("outputs", [])]
-        for number, picture in enumerate(filter(None, pictures), start=1):
+        images = [each.get("data", {}).get("image/png") for each in cell.get("outputs", [])]
+        for number, image in enumerate(filter(None, images), start=1):
             name = cell.id if number == 1 else f"{cell.id}-{number}"
             alt = escaping.escape(
                 f"Figure {name} of “{heading}”: the text beside it says what it shows"
             )
             html = html.replace(NO_ALT, f'alt="{alt}"', 1)
             (path.parent / "figures").mkdir(exist_ok=True)
-            with suppress(ValueError):  # not base64: no picture of Matplotlib's
-                content = base64.b64decode(picture, validate=False)
+            with suppress(ValueError):  # not base64: no image of Matplotlib's
+                content = base64.b64decode(image, validate=False)
                 (path.parent / "figures" / f"{name}.png").write_bytes(content)
     path.write_text(html, encoding="utf-8")

@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 
 from ..errors import InputError
-from ..files import write_whole
+from ..files import atomic_write
 
 RESULTS = "results.json"
-SCHEMA = 3  # raised with every change of results.schema.json, which only ever gains fields
+SCHEMA = 1  # raised with every change of results.schema.json, which only ever gains fields
 
 
 @cache
@@ -56,26 +56,25 @@ def _check(results: dict) -> str:
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     text.encode()  # no half of a character
     jsonschema.validate(results, results_schema())
-    for where, right, of in _counts(results):
-        if right > of:
-            raise ValueError(f"{where} has {right} right of {of}")
+    for where, counts in _counts(results):
+        part = "correct" if "correct" in counts else "count"
+        if counts[part] > counts["total"]:
+            raise ValueError(f"{where} has {part} {counts[part]} of total {counts['total']}")
     return text
 
 
-def _counts(results: dict) -> Iterator[tuple[str, int, int]]:
-    """Give where each count of pictures stands, and the count."""
+def _counts(results: dict) -> Iterator[tuple[str, dict]]:
+    """Yield each object that holds a count of images, and where it stands."""
     for name, score in results.get("scores", {}).items():
-        yield f"scores → {name}", score["right"], score["of"]
+        yield f"scores → {name}", score
     for row in (results.get("audit") or {}).get("baselines", []):
-        for column in ("cross_validated", "test"):
-            yield f"audit → {row['name']} → {column}", *row[column]
-    for table in ("occlusion", "elsewhere"):
-        for name, row in (results.get(table) or {}).items():
-            for count in row.values():
-                yield f"{table} → {name}", *count
+        yield f"audit → {row['name']} → {row['split']}", row
+    for table, label in (("perturbations", "perturbation"), ("external_validation", "group")):
+        for row in results.get(table) or []:
+            yield f"{table} → {row[label]}", row
 
 
 def write_results(folder: Path, results: dict) -> None:
     """Write `folder/results.json`, whole or not at all."""
     text = _check(results)
-    write_whole(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    atomic_write(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))

@@ -23,7 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from ..data.challenge import find_challenge
 from ..errors import InputError, NotFilledInError, RunFailedError
-from ..progress import person_watches
+from ..progress import is_interactive
 from ..training import CHECKPOINT_FOLDER
 from .folder import CHECKPOINTS, FAILED, PARTIAL, finish, finished_run, locked, new_work
 from .parameters import SAVE_TO, check_parameters, existing, find_notebook, read_notebook
@@ -142,8 +142,8 @@ def _content_key(content: NotebookNode, values: dict[str, object], out: Path) ->
         each for value in values.values() if isinstance(value, dict) for each in value.values()
     ]
     named = [path for path in map(existing, [*values.values(), *inner]) if path]
-    if values.get("data") == "auto" and (pictures := find_challenge()):
-        named.append(pictures)
+    if values.get("data") == "auto" and (images := find_challenge()):
+        named.append(images)
     facts = {
         "cells": [(cell.cell_type, cell.source) for cell in content.cells],
         "kernel": content.metadata.kernelspec.name,
@@ -172,7 +172,7 @@ def _digest(path: Path, out: Path) -> str:
 def _check_same(before: dict, key: str, out: Path) -> None:
     if before["content"] != key:
         raise InputError(
-            f"{out} holds another run, of {before['notebook']} with other parameters, pictures or "
+            f"{out} holds another run, of {before['notebook']} with other parameters, images or "
             "versions: name another folder, or replace it with --again"
         )
 
@@ -193,7 +193,7 @@ def _execute(path: Path, parameters: dict[str, object], timeout: float) -> str:
             escaped,
             escaped,
             parameters,
-            progress_bar=person_watches(),
+            progress_bar=is_interactive(),
             extra_arguments=["--log-level=ERROR"],  # not a word on how the kernel talks to us
             shutdown_kernel="immediate",
             timeout_func=left,

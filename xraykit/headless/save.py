@@ -14,9 +14,9 @@ from .._keras import keras
 from ..audit.audit import Audit
 from ..data.tasks import Task, check_task
 from ..errors import InputError
-from ..files import write_whole
+from ..files import atomic_write
 from ..metrics.calibration import calibration
-from ..metrics.intervals import Proportion, wilson_interval
+from ..metrics.intervals import wilson_interval
 from ..metrics.scores import score
 from ..models.classifier import trainable_parameters
 from ..recipes.recipe import Recipe
@@ -24,7 +24,6 @@ from ..training.predict import predict
 from .results import SCHEMA, write_results
 
 PACKAGES = ("xraykit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pillow", "pandas")
-SPLITS = ("train", "validation", "test")
 
 
 def save_results(
@@ -35,13 +34,13 @@ def save_results(
     predictions: pd.DataFrame,
     recipe: Recipe | None = None,
     audit: Audit | None = None,
-    occlusion: pd.DataFrame | None = None,
-    elsewhere: pd.DataFrame | None = None,
+    perturbations: pd.DataFrame | None = None,
+    external_validation: pd.DataFrame | None = None,
     **settings: str | float | bool,
 ) -> None:
     """Keep what was found: the model, its history, its predictions and results.json.
 
-    The files are model.keras, history.csv, predictions.csv (of the test pictures),
+    The files are model.keras, history.csv, predictions.csv (of the test images),
     validation_predictions.csv (to choose a threshold or a temperature by) and results.json. Each is
     written whole or not at all, results.json last: it stands for all of them. `xraykit collect`
     makes one table of many, `xraykit card` a model card of one; docs/results.md lists the fields.
@@ -52,17 +51,17 @@ def save_results(
         Made if need be; "" saves nothing.
     task : Task
     model : keras.Model
-        Saved with its preprocessing; the validation pictures are scored with it.
+        Saved with its preprocessing; the validation images are scored with it.
     history : DataFrame
         From `xk.train`.
     predictions : DataFrame
-        From `xk.predict`, of the test pictures.
+        From `xk.predict`, of the test images.
     recipe : Recipe, optional
         Its name, backbone and alpha stand in the table.
     audit : Audit, optional
-        From `xk.audit`, of this task; the predictions are put beside it.
-    occlusion, elsewhere : DataFrame of Proportion, optional
-        From `xk.occlusion` and `xk.elsewhere`.
+        From `xk.audit_task`, of this task; the predictions are put beside it.
+    perturbations, external_validation : DataFrame, optional
+        From `xk.evaluate_perturbations` and `xk.external_validation`.
     **settings
         What else should stand in the table, such as `seed=42`.
 
@@ -80,7 +79,6 @@ def save_results(
         if recipe.stands_in_for:
             named["stands_in_for"] = recipe.stands_in_for
         settings = named | settings
-    parts = {split: getattr(task, split) for split in SPLITS}
     watched = predict(model, task.validation)
     results = {
         "schema": SCHEMA,
@@ -90,8 +88,8 @@ def save_results(
             "name": task.name,
             "classes": list(task.class_names),
             "phantoms": task.phantoms,
-            "pictures": {split: len(images) for split, images in parts.items()},
-            "patients": {split: len(set(images.patients)) for split, images in parts.items()},
+            "images": {split: len(images) for split, images in task.parts.items()},
+            "patients": {split: len(set(images.patients)) for split, images in task.parts.items()},
             "notes": list(task.notes),
             "digest": task.digest,
         },
@@ -105,9 +103,9 @@ def save_results(
             "validation": _scores(watched),
             "test": _scores(predictions),
         },
-        "audit": audit.beside(predictions).results() if audit else None,
-        "occlusion": _counts(occlusion),
-        "elsewhere": _counts(elsewhere),
+        "audit": audit.with_predictions(predictions).to_dict() if audit else None,
+        "perturbations": _records(perturbations),
+        "external_validation": _records(external_validation),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "hardware": {
@@ -119,10 +117,10 @@ def save_results(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "model.keras", model.save)
-        write_whole(folder / "history.csv", history.to_csv)
+        atomic_write(folder / "model.keras", model.save)
+        atomic_write(folder / "history.csv", history.to_csv)
         for name, table in (("predictions", predictions), ("validation_predictions", watched)):
-            write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
+            atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
         write_results(folder, results)
     except OSError as error:
         raise InputError(f"Can't save to {folder}: {error.strerror or error}") from error
@@ -130,26 +128,18 @@ def save_results(
         raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
 
 
-def _counts(table: pd.DataFrame | None) -> dict[str, dict[str, list[int]]] | None:
-    """Return a table of proportions as pictures so, of how many: a row's name, then a column's."""
-    if table is None:
-        return None
-    return {
-        name: {
-            column: [cell.right, cell.of]
-            for column, cell in row.items()
-            if isinstance(cell, Proportion)
-        }
-        for name, row in table.to_dict("index").items()
-    }
+def _records(table: pd.DataFrame | None) -> list[dict[str, object]] | None:
+    return None if table is None else table.to_dict("records")
 
 
 def _scores(predictions: pd.DataFrame) -> dict[str, object]:
     scores, calibrated = score(predictions), calibration(predictions)
+    low, high = wilson_interval(scores.correct, scores.total)
     return {
-        "right": scores.right,
-        "of": scores.of,
-        "interval": list(wilson_interval(scores.right, scores.of)),
+        "correct": scores.correct,
+        "total": scores.total,
+        "low": low,
+        "high": high,
         "loss": scores.loss,
         "brier": calibrated.brier,
         "calibration_error": calibrated.error,

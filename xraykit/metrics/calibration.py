@@ -30,14 +30,14 @@ class Calibration:
         Wilson's interval (low, high) of their share.
     error : float
         Expected calibration error: the mean distance between confidence and share right, over the
-        bins, by their pictures (Naeini et al. 2015, AAAI, 2901).
+        bins, by their images (Naeini et al. 2015, AAAI, 2901).
     by_chance : tuple of float
         What that error would be of a network that is right just as often as it is sure: the mean
         of 999 sets of answers drawn from its own probabilities, and what 95 % of them stay under
-        (after Bröcker and Smith 2007, Weather and Forecasting 22, 651). With few pictures it is
+        (after Bröcker and Smith 2007, Weather and Forecasting 22, 651). With few images it is
         far from 0; an error below the second number shows no fault.
     brier : float
-        Brier score: the mean over the pictures of the sum over the classes of squared differences
+        Brier score: the mean over the images of the sum over the classes of squared differences
         between probability and truth, 0 to 2 (Brier 1950, Monthly Weather Review 78, 1).
     """
 
@@ -47,8 +47,10 @@ class Calibration:
     brier: float
 
     def __repr__(self) -> str:
-        table = self.bins.drop(columns=["right", "of", "low", "high"])
-        table["right"] = [Proportion(*counts) for counts in self.bins[["right", "of"]].to_numpy()]
+        table = self.bins.drop(columns=["correct", "total", "low", "high"])
+        table["correct"] = [
+            Proportion(*counts) for counts in self.bins[["correct", "total"]].to_numpy()
+        ]
         mean, most = self.by_chance
         return (
             f"expected calibration error {self.error:.3f} (by chance alone {mean:.3f}, at most "
@@ -84,24 +86,24 @@ def calibration(predictions: pd.DataFrame, bins: int = 10, seed: int = 42) -> Ca
     check_whole_number("bins", bins, least=1)
     check_whole_number("seed", seed, least=0)
     probabilities, true = _of(predictions)
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == true
+    sure, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == true
     place = np.minimum((sure * bins).astype(int), bins - 1)
     rows = []
     for own in (place == number for number in np.unique(place)):
-        low, high = wilson_interval(int(right[own].sum()), int(own.sum()))
-        rows.append((sure[own].mean(), int(right[own].sum()), int(own.sum()), low, high))
-    table = pd.DataFrame(rows, columns=["confidence", "right", "of", "low", "high"])
+        low, high = wilson_interval(int(correct[own].sum()), int(own.sum()))
+        rows.append((sure[own].mean(), int(correct[own].sum()), int(own.sum()), low, high))
+    table = pd.DataFrame(rows, columns=["confidence", "correct", "total", "low", "high"])
     error = partial(_error, sure, place[:, None] == np.unique(place))
     drawn = error(np.random.default_rng(seed).random((DRAWN, len(sure))) < sure)
     labels = range(probabilities.shape[1])
     brier = brier_score_loss(true, probabilities, labels=labels, scale_by_half=False)
     chance = float(drawn.mean()), float(np.quantile(drawn, 0.95))
-    return Calibration(table, float(error(right)), chance, float(brier))
+    return Calibration(table, float(error(correct)), chance, float(brier))
 
 
-def _error(sure: np.ndarray, bins: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the expected calibration error; `bins` says of each picture in which bin it is."""
-    return np.abs((sure - right) @ bins).sum(axis=-1) / len(sure)
+def _error(sure: np.ndarray, bins: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Return the expected calibration error; `bins` says of each image in which bin it is."""
+    return np.abs((sure - correct) @ bins).sum(axis=-1) / len(sure)
 
 
 def fit_temperature(predictions: pd.DataFrame) -> float:
@@ -114,7 +116,7 @@ def fit_temperature(predictions: pd.DataFrame) -> float:
     Parameters
     ----------
     predictions : DataFrame
-        Of the validation pictures, never of the test.
+        Of the validation images, never of the test.
 
     Returns
     -------

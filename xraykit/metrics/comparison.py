@@ -1,4 +1,4 @@
-"""Whether two networks differ, asked of the same pictures."""
+"""Whether two networks differ, asked of the same images."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -14,9 +14,9 @@ MOST_PICTURES = 10_000_000
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]:
-    """Compare two tables of predictions of the same pictures by the exact McNemar test.
+    """Compare two tables of predictions of the same images by the exact McNemar test.
 
-    Only the pictures that one gets right and the other wrong tell which is better; if neither is,
+    Only the images that one gets right and the other wrong tell which is better; if neither is,
     each of them falls to either with even odds (McNemar 1947, Psychometrika 12, 153; exact
     binomial, two-sided, as in SciPy).
 
@@ -28,13 +28,13 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]
     Returns
     -------
     only_first, only_second : int
-        How many pictures the one alone got right.
+        How many images the one alone got right.
     p : float
 
     Raises
     ------
     InputError
-        If they are no tables of predictions, or not about the same pictures.
+        If they are no tables of predictions, or not about the same images.
 
     Examples
     --------
@@ -53,15 +53,15 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]
     if not true.index.is_unique or not true.equals(other):
         both = len(set(true.items()) & set(other.items()))
         raise InputError(
-            "Expected predictions of the same pictures, each of them once; found "
+            "Expected predictions of the same images, each of them once; found "
             f"{len(true)} and {len(other)}, of which {both} are the same"
         )
-    right = [
+    correct = [
         (table["true"] == table["predicted"]).set_axis(table["path"]).sort_index()
         for table in (first, second)
     ]
-    only_first = int((right[0] & ~right[1]).sum())
-    only_second = int((right[1] & ~right[0]).sum())
+    only_first = int((correct[0] & ~correct[1]).sum())
+    only_second = int((correct[1] & ~correct[0]).sum())
     differing = only_first + only_second
     p = float(binomtest(only_first, differing).pvalue) if differing else 1.0
     return only_first, only_second, p
@@ -98,11 +98,11 @@ def compare_proportions(first: Proportion, second: Proportion) -> tuple[float, f
     """
     for given in (first, second):
         check_kind(given, Proportion, "a proportion, such as xk.Proportion(28, 36)")
-        if not given.of:
+        if not given.total:
             raise InputError("Expected proportions of at least one image, found 0/0")
-    low = [given.share - given.interval[0] for given in (first, second)]
-    high = [given.interval[1] - given.share for given in (first, second)]
-    difference = second.share - first.share
+    low = [given.fraction - given.interval[0] for given in (first, second)]
+    high = [given.interval[1] - given.fraction for given in (first, second)]
+    difference = second.fraction - first.fraction
     below, above = np.hypot(low[1], high[0]), np.hypot(high[1], low[0])
     return difference, float(difference - below), float(difference + above)
 
@@ -123,41 +123,41 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def pictures_to_separate(
+def required_test_size(
     first: pd.DataFrame, second: pd.DataFrame, power: float = 0.8, level: float = 0.05
 ) -> int | None:
-    """Return how many test pictures it takes to tell two networks apart.
+    """Return how many test images it takes to tell two networks apart.
 
-    If among new pictures as many are right by the first alone, and by the second alone, as among
+    If among new images as many are right by the first alone, and by the second alone, as among
     these, so many give the exact McNemar test a p of `level` or less with probability `power`. What
-    few pictures say of these shares is vague, and so is the number: of 6 against 3 in 36 it is 298,
+    few images say of these shares is vague, and so is the number: of 6 against 3 in 36 it is 298,
     but of such sets drawn anew half give less than 100, more than 700 or none. (Power goes up in
-    saw teeth: where most pictures differ, a few less may do.)
+    saw teeth: where most images differ, a few less may do.)
 
     Parameters
     ----------
     first, second : DataFrame
-        Predictions of the same pictures, as for `mcnemar`.
+        Predictions of the same images, as for `mcnemar`.
     power, level : float
         Between 0 and 1.
 
     Returns
     -------
     int or None
-        None where both alone are right equally often, or nearly: as far as these pictures tell, no
+        None where both alone are right equally often, or nearly: as far as these images tell, no
         number up to ten million would do.
 
     Raises
     ------
     InputError
-        If the tables are not about the same pictures, or power or level is out of range.
+        If the tables are not about the same images, or power or level is out of range.
 
     Examples
     --------
-    >>> pictures = pd.DataFrame({"path": range(36), "true": "x"})
-    >>> first = pictures.assign(predicted=list("x" * 27 + "y" * 9))
-    >>> second = pictures.assign(predicted=list("y" * 5 + "x" * 29 + "yy"))  # 29 right, not 27
-    >>> pictures_to_separate(first, second)
+    >>> images = pd.DataFrame({"path": range(36), "true": "x"})
+    >>> first = images.assign(predicted=list("x" * 27 + "y" * 9))
+    >>> second = images.assign(predicted=list("y" * 5 + "x" * 29 + "yy"))  # 29 right, not 27
+    >>> required_test_size(first, second)
     877
     """
     for name, share in (("power", power), ("level", level)):
@@ -179,25 +179,23 @@ def pictures_to_separate(
     return many
 
 
-def mcnemar_power(
-    pictures: int, only_first: float, only_second: float, level: float = 0.05
-) -> float:
+def mcnemar_power(images: int, only_first: float, only_second: float, level: float = 0.05) -> float:
     """Return the probability that the exact two-sided McNemar test gives `level` or less.
 
-    Summed over how many of the pictures differ, and how these fall.
+    Summed over how many of the images differ, and how these fall.
 
     Parameters
     ----------
-    pictures : int
+    images : int
     only_first, only_second : float
-        Shares of pictures that the one alone gets right, not both 0.
+        Shares of images that the one alone gets right, not both 0.
     level : float
     """
     share = only_first + only_second
-    middle, width = pictures * share, 10 * np.sqrt(pictures * share * (1 - share)) + 10
-    differing = np.arange(max(0, middle - width), min(pictures, middle + width) + 1).astype(int)
+    middle, width = images * share, 10 * np.sqrt(images * share * (1 - share)) + 10
+    differing = np.arange(max(0, middle - width), min(images, middle + width) + 1).astype(int)
     most = binom.ppf(level / 2, differing, 0.5)  # of the rarer kind that is rare enough
     most -= binom.cdf(most, differing, 0.5) > level / 2
     odds = only_first / share
     found = binom.cdf(most, differing, odds) + binom.sf(differing - most - 1, differing, odds)
-    return float(binom.pmf(differing, pictures, share) @ found)
+    return float(binom.pmf(differing, images, share) @ found)

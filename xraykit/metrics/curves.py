@@ -27,7 +27,7 @@ class Curves:
         _low and _high, the 95 % band point by point.
     areas : DataFrame
         A row a class: area under the ROC curve and average precision, each with its 95 % interval
-        as text; pictures and patients, and how many pictures are of the class.
+        as text; images and patients, and how many images are of the class.
     """
 
     points: pd.DataFrame
@@ -41,10 +41,10 @@ def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
     """Return ROC and precision-recall curves, with 95 % bands by patient.
 
     The bands are SciPy's percentile bootstrap: 999 times as many patients are drawn with
-    replacement, those with and those without pictures of the class apart, each with all their
-    pictures. A bootstrap can't see mistakes that were not made: where no picture is out of order,
-    the band has no width, and the areas say so; how little a few pictures prove, Wilson's interval
-    tells. Nor is it wide enough elsewhere where few pictures are of the class: with nine the
+    replacement, those with and those without images of the class apart, each with all their
+    images. A bootstrap can't see mistakes that were not made: where no image is out of order,
+    the band has no width, and the areas say so; how little a few images prove, Wilson's interval
+    tells. Nor is it wide enough elsewhere where few images are of the class: with nine the
     intervals hold the truth in 85 to 90 of 100 test sets, and are too high more often than too low.
 
     Parameters
@@ -79,7 +79,7 @@ def _with_band(
 
     if min(with_it.sum(), len(patients) - with_it.sum()) < 2:
         raise InputError(
-            f"Expected pictures of {name} and of others, of two patients each at least: found "
+            f"Expected images of {name} and of others, of two patients each at least: found "
             f"{with_it.sum()} and {len(patients) - with_it.sum()} patients"
         )
 
@@ -98,7 +98,7 @@ def _with_band(
     ).confidence_interval
     found = [measured(*groups), band.low, band.high]
     areas = {kind: _said(*(each[place] for each in found)) for place, kind in enumerate(AREAS)}
-    areas |= {"of the class": of_class.sum(), "pictures": len(sure), "patients": len(patients)}
+    areas |= {"of the class": of_class.sum(), "images": len(sure), "patients": len(patients)}
     table = {"class": name, "x": GRID}
     for kind, start in (("sensitivity", 2), ("precision", 2 + len(GRID))):
         for end, each in zip(("", "_low", "_high"), found, strict=True):
@@ -108,12 +108,12 @@ def _with_band(
 
 def _said(area: float, low: float, high: float) -> str:
     if np.isclose(low, high):
-        return f"{area:.2f} ({'none out of order' if np.isclose(area, 1) else 'no interval'})"
+        return f"{area:.2f} ({'none out total order' if np.isclose(area, 1) else 'no interval'})"
     return f"{area:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _curve(of_class: np.ndarray, sure: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return both areas, then sensitivity and precision along GRID, of pictures so many times."""
+    """Return both areas, then sensitivity and precision along GRID, of images so many times."""
     others, found, _ = roc_curve(of_class, sure, sample_weight=times, drop_intermediate=False)
     hits, alarms = found * times[of_class].sum(), others * times[~of_class].sum()
     precision = np.divide(hits, hits + alarms, out=np.ones_like(hits), where=hits + alarms > 0)

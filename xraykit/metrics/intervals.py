@@ -1,34 +1,38 @@
-"""How far counts can be trusted: proportions with their interval."""
+"""Counts and their 95 % intervals."""
 
 from dataclasses import dataclass
 from numbers import Integral
 
+import pandas as pd
 from scipy.stats import binomtest
 
 from ..errors import InputError
 
 
-def wilson_interval(right: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a proportion, 0 to 1; `of` is at least 1.
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the confidence interval of a fraction, from 0 to 1.
 
-    Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy.
+    Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy. Of no
+    image at all it is (0, 1).
     """
-    low, high = binomtest(right, of).proportion_ci(confidence, method="wilson")
+    if not total:
+        return 0.0, 1.0
+    low, high = binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return float(low), float(high)
 
 
 @dataclass(frozen=True, repr=False)
 class Proportion:
-    """How many of how many: written as counts, percent, and Wilson's 95 % interval in percent.
+    """A count out of a total, shown with its percentage and Wilson's 95 % interval in percent.
 
     Attributes
     ----------
-    right, of : int
+    correct, total : int
 
     Raises
     ------
     InputError
-        If these are no whole numbers, or more are right than there are.
+        If they are not whole numbers, or `correct` is larger than `total`.
 
     Examples
     --------
@@ -38,38 +42,38 @@ class Proportion:
     18/18 = 100 % [82, 100]
     """
 
-    right: int
-    of: int
+    correct: int
+    total: int
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.right, Integral) and isinstance(self.of, Integral)
-        if not (whole and 0 <= self.right <= self.of):
+        are_whole = isinstance(self.correct, Integral) and isinstance(self.total, Integral)
+        if not (are_whole and 0 <= self.correct <= self.total):
             raise InputError(
-                f"right={self.right!r}, of={self.of!r}: expected whole numbers, not more right "
-                "than there are"
+                f"correct={self.correct!r}, total={self.total!r}: expected two whole numbers, "
+                "the first not larger than the second"
             )
 
     @property
-    def share(self) -> float:
-        """0 to 1; not a number where there is none."""
-        return self.right / self.of if self.of else float("nan")
+    def fraction(self) -> float:
+        """From 0 to 1; NaN if the total is 0."""
+        return self.correct / self.total if self.total else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The ends of Wilson's 95 % interval, 0 to 1."""
-        return wilson_interval(self.right, self.of) if self.of else (0.0, 1.0)
+        """The ends of Wilson's 95 % interval, from 0 to 1."""
+        return wilson_interval(self.correct, self.total)
 
-    def __format__(self, how: str) -> str:
-        return format(str(self), how)
+    def __format__(self, specification: str) -> str:
+        return format(str(self), specification)
 
     def __repr__(self) -> str:
-        if not self.of:
-            return f"{self.right}/{self.of}"
-        return f"{self.right}/{self.of} = {percent(self.share, *self.interval)}"
+        if not self.total:
+            return f"{self.correct}/{self.total}"
+        return f"{self.correct}/{self.total} = {percent(self.fraction, *self.interval)}"
 
 
-def percent(share: float, low: float, high: float) -> str:
-    """Write a share and its interval in percent, with as many decimals as tell the ends apart.
+def percent(fraction: float, low: float, high: float) -> str:
+    """Write a fraction and its interval in percent, with enough decimals to separate the ends.
 
     Examples
     --------
@@ -79,7 +83,98 @@ def percent(share: float, low: float, high: float) -> str:
     '100.00 % [99.97, 100.00]'
     """
     for decimals in range(6):
-        said = [f"{100 * each:.{decimals}f}" for each in (share, low, high)]
-        if said[1] != said[2]:
+        texts = [f"{100 * value:.{decimals}f}" for value in (fraction, low, high)]
+        if texts[1] != texts[2]:
             break
-    return f"{said[0]} % [{said[1]}, {said[2]}]"
+    return f"{texts[0]} % [{texts[1]}, {texts[2]}]"
+
+
+def add_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of counts with Wilson's 95 % interval, from 0 to 1, in columns low and high.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns that label the rows, then `correct` (or `count`) and `total`, which may be missing
+        in some rows, then others. The interval is inserted after the total.
+
+    Examples
+    --------
+    >>> add_intervals(pd.DataFrame({"model": ["a"], "correct": [27], "total": [36]})).round(2)
+      model  correct  total   low  high
+    0     a       27     36  0.59  0.86
+    """
+    correct, total = table[_count_column(table)], table["total"]
+    ends = [
+        wilson_interval(int(first), int(second)) if pd.notna(second) else (None, None)
+        for first, second in zip(correct, total, strict=True)
+    ]
+    intervals = pd.DataFrame(ends, table.index, ["low", "high"], dtype=float)
+    place = table.columns.get_loc("total") + 1
+    return pd.concat([table.iloc[:, :place], intervals, table.iloc[:, place:]], axis=1)
+
+
+def label_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of a table of counts that label its rows: those before the counts.
+
+    Raises
+    ------
+    InputError
+        If it is not a table of counts.
+    """
+    return list(table.columns[: table.columns.get_loc(_count_column(table))])
+
+
+def format_counts(table: pd.DataFrame) -> pd.Series:
+    """Return the text of each count of a table, "" where it is missing."""
+    counts = table[[_count_column(table), "total"]].to_numpy()
+    texts = [
+        str(Proportion(int(correct), int(total))) if pd.notna(total) else ""
+        for correct, total in counts
+    ]
+    return pd.Series(texts, table.index, dtype=object)
+
+
+def display_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a long table of counts as people read it: one column per value of its last label.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `evaluate_perturbations`, `external_validation` and `Audit.baseline_scores` return it:
+        columns that label the rows, then `correct` (or `count`), `total`, `low` and `high`.
+
+    Returns
+    -------
+    DataFrame of str
+
+    Raises
+    ------
+    InputError
+        If it is not a table of counts.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"group": ["adults"], "predicted": ["covid"]})
+    >>> display_table(table.assign(count=3, total=4))
+    predicted               covid
+    group
+    adults     3/4 = 75 % [30, 95]
+    """
+    *rows, columns = label_columns(table)
+    wide = table[[*rows, columns]].assign(text=format_counts(table))
+    if not rows:
+        return wide.set_index(columns).rename(columns={"text": _count_column(table)})
+    texts = wide.set_index([*rows, columns])["text"]
+    return texts.unstack(sort=False).fillna("")  # noqa: PD010 - pivot_table would sort
+
+
+def _count_column(table: pd.DataFrame) -> str:
+    for name in ("correct", "count"):
+        if isinstance(table, pd.DataFrame) and {name, "total"} <= set(table):
+            return name
+    found = ", ".join(map(str, table)) if isinstance(table, pd.DataFrame) else type(table).__name__
+    raise InputError(
+        "Expected a table of counts, with columns correct (or count) and total, such as "
+        f"xk.evaluate_perturbations returns; found {found}"
+    )

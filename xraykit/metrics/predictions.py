@@ -1,4 +1,4 @@
-"""Predictions: a row a picture, each with its own path, so that nothing can change places."""
+"""Predictions: a row an image, each with its own path, so that nothing can change places."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PROBABILITY = "probability_"  # the columns' prefix; the rest is the class
 
 
 def tabulate(images: ImageSet, probabilities: np.ndarray) -> pd.DataFrame:
-    """Return the table that `predict` gives, of probabilities of shape (pictures, classes)."""
+    """Return the table that `predict` gives, of probabilities of shape (images, classes)."""
     names = np.array(images.class_names)
     return pd.DataFrame(
         {

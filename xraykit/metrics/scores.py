@@ -8,10 +8,11 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from ..errors import InputError, check_kind
-from .intervals import Proportion, percent, wilson_interval
+from .intervals import Proportion, add_intervals, display_table, wilson_interval
 from .predictions import as_arrays
 
-VALUES = "positive predictive value", "negative predictive value"
+MEASURES = "sensitivity", "specificity"
+PREDICTIVE_VALUES = "positive predictive value", "negative predictive value"
 SMALLEST = 1e-7  # a probability below it counts as it, as in Keras' own cross-entropy
 
 
@@ -22,44 +23,48 @@ class Scores:
     Attributes
     ----------
     right, of : int
-        Pictures predicted right, of how many.
+        Images predicted right, of how many.
     loss : float
         Mean cross-entropy in nats.
     confusion : DataFrame
         Counts: a row a true class, a column a predicted one.
     """
 
-    right: int
-    of: int
+    correct: int
+    total: int
     loss: float
     confusion: pd.DataFrame
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures predicted right."""
-        return self.right / self.of
+        """The share of images predicted right."""
+        return self.correct / self.total
 
     @property
     def by_class(self) -> pd.DataFrame:
-        """Sensitivity and specificity of each class against all the others."""
-        rows = {}
-        for name in self.confusion.index:
-            found, rejected = self.against_the_rest(name)
-            rows[name] = {"sensitivity": Proportion(*found), "specificity": Proportion(*rejected)}
-        return pd.DataFrame(rows).T
+        """Sensitivity and specificity of each class against all others.
 
-    def against_the_rest(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        One row per class and measure: class, measure, correct, total, low, high.
+        """
+        rows = [
+            {"class": name, "measure": measure, "correct": correct, "total": total}
+            for name in self.confusion.index
+            for measure, (correct, total) in zip(MEASURES, self.one_vs_rest(name), strict=True)
+        ]
+        return add_intervals(pd.DataFrame(rows))
+
+    def one_vs_rest(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return how many of a class are found, of how many, and of the others rejected."""
         hits, called = self.confusion.loc[name, name], self.confusion[name].sum()
         positives = self.confusion.loc[name].sum()
-        negatives = self.of - positives
+        negatives = self.total - positives
         return (int(hits), int(positives)), (int(negatives - called + hits), int(negatives))
 
     def __repr__(self) -> str:
         confusion = self.confusion.rename_axis(index="true", columns="predicted")
         return (
-            f"accuracy {Proportion(self.right, self.of)}\nloss     {self.loss:.3f}\n\n"
-            f"{self.by_class.to_string()}\n\n{confusion.to_string()}"
+            f"accuracy {Proportion(self.correct, self.total)}\nloss     {self.loss:.3f}\n\n"
+            f"{display_table(self.by_class).to_string()}\n\n{confusion.to_string()}"
         )
 
 
@@ -76,74 +81,103 @@ def score(predictions: pd.DataFrame) -> Scores:
     counts = confusion_matrix(true, predicted, labels=list(names))
     of_truth = probabilities[np.arange(len(labels)), labels]
     return Scores(
-        right=int((true == predicted).sum()),
-        of=len(predictions),
+        correct=int((true == predicted).sum()),
+        total=len(predictions),
         loss=float(0 - np.log(np.clip(of_truth, SMALLEST, 1)).mean()),  # 0, never -0
         confusion=pd.DataFrame(counts, index=names, columns=names),
     )
 
 
 def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
-    """Return what an answer is worth where a class is as frequent as `prevalence`.
+    """Return predictive values of each class at a given prevalence.
 
-    A test set has as many ill as healthy; a hospital doesn't. By Bayes' rule from sensitivity and
-    specificity: of those called a class, how many are (positive predictive value), and of those not
-    called it, how many are not (negative predictive value).
+    A test set has as many ill as healthy people; a hospital has not. Bayes' rule turns sensitivity
+    and specificity into the probability that an image predicted as a class is of it (positive
+    predictive value), and that one not predicted as it is not (negative predictive value).
 
     Parameters
     ----------
     scores : Scores
     prevalence : float
-        Above 0 and below 1: the share of the class among those that the network is asked about;
-        for each class in turn, all others together being the rest.
+        Above 0 and below 1: the fraction of the class among the people to be examined; each class
+        in turn, against all others together.
 
     Returns
     -------
     DataFrame
-        A row a class: positive and negative predictive value in percent, with an interval: the
-        values at both ends of Wilson's intervals of sensitivity and specificity, each of them at
-        the square root of 95 %, so that both hold at once. It holds the truth in 95 of 100 test
-        sets or more; where nearly all of a few pictures are right in fewer, down to 87.
+        One row per class and measure: class, measure, value, low, high, each from 0 to 1. The
+        interval combines the ends of Wilson's intervals of sensitivity and specificity, each at
+        the square root of 95 %, so that both hold at once. It covers the truth in at least 95 of
+        100 test sets; where nearly all of few images are correct, in fewer, down to 87.
 
     Raises
     ------
     InputError
-        If the prevalence is out of range, or there are no scores.
+        If the prevalence is out of range, or `scores` is not a Scores.
 
     Examples
     --------
     >>> counts = pd.DataFrame([[90, 10], [5, 95]], ["ill", "well"], ["ill", "well"])
-    >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).loc["ill"].iloc[0]
-    '15 % [6, 33]'
+    >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).round(2).iloc[0].tolist()
+    ['ill', 'positive predictive value', 0.15, 0.06, 0.33]
     """
     check_kind(scores, Scores, "scores, xk.score(predictions)")
     if not (isinstance(prevalence, Real) and 0 < prevalence < 1):
         raise InputError(f"prevalence={prevalence!r}: expected a number above 0 and below 1")
-    rows = {}
+    rows = []
     for name in scores.confusion.index:
-        shares = [_share(*count) for count in scores.against_the_rest(name)]
-        values = [_bayes(*pair, prevalence) for pair in zip(*shares, strict=True)]
-        rows[name] = {
-            kind: _said(*ends) for kind, ends in zip(VALUES, zip(*values, strict=True), strict=True)
-        }
-    return pd.DataFrame(rows).T
+        sensitivity, specificity = (_estimate(*count) for count in scores.one_vs_rest(name))
+        values = [_bayes(*pair, prevalence) for pair in zip(sensitivity, specificity, strict=True)]
+        rows += [
+            (name, measure, *estimates)
+            for measure, estimates in zip(PREDICTIVE_VALUES, zip(*values, strict=True), strict=True)
+        ]
+    return pd.DataFrame(rows, columns=["class", "measure", "value", "low", "high"])
 
 
-def _share(right: int, of: int) -> tuple[float, float, float]:
-    if not of:
-        return np.nan, 0.0, 1.0
-    return (right / of, *wilson_interval(right, of, np.sqrt(0.95)))
+def _estimate(correct: int, total: int) -> tuple[float, float, float]:
+    """Return a fraction and the ends of its interval at the square root of 95 %."""
+    fraction = correct / total if total else np.nan
+    return fraction, *wilson_interval(correct, total, np.sqrt(0.95))
 
 
 def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:
     """Return the positive and the negative predictive value."""
-    called = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
-    rejected = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    positive = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    negative = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
     return tuple(
-        right / (right + wrong) if right + wrong else np.nan for right, wrong in (called, rejected)
+        correct / (correct + wrong) if correct + wrong else np.nan
+        for correct, wrong in (positive, negative)
     )
 
 
-def _said(value: float, low: float, high: float) -> str:
-    said = percent(value, low, high)
-    return said.replace("nan %", "unknown")
+def summarize_cross_validation(predictions: pd.DataFrame) -> str:
+    """Sum up what `cross_validate` gave: images right, and how much that varies.
+
+    With several repeats it is the mean number of images right in one of them, whose interval
+    takes the images once, not once a repeat; and the fewest and the most of a repeat. The
+    standard error is over the folds of a repeat (their mean over the repeats), whose training
+    images overlap: it is on the small side (Bengio and Grandvalet 2004, Journal of Machine
+    Learning Research 5, 1089).
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"true": ["a"] * 8, "repeat": [1] * 4 + [2] * 4})
+    >>> summarize_cross_validation(table.assign(predicted=list("aaabaabb"), fold=[1, 1, 2, 2] * 2))
+    '3/4 = 75 % [30, 95] on average, 2 to 3 in a repeat, standard error of the share 0.375'
+    """
+    correct = predictions["true"] == predictions["predicted"]
+    counts = correct.groupby(predictions["repeat"]).sum()
+    shares = correct.groupby([predictions["repeat"], predictions["fold"]]).mean()
+    error = shares.groupby("repeat").sem().mean()
+    said = f"{Proportion(*mean_correct(predictions))}"
+    if len(counts) > 1:
+        said += f" on average, {counts.min()} to {counts.max()} in a repeat"
+    return f"{said}, standard error of the share {error:.3f}"
+
+
+def mean_correct(predictions: pd.DataFrame) -> tuple[int, int]:
+    """Return how many images are right in a repeat, on average and rounded, and of how many."""
+    correct = predictions["true"] == predictions["predicted"]
+    counts = correct.groupby(predictions["repeat"]).agg(["sum", "size"])
+    return int(counts["sum"].mean() + 0.5), int(counts["size"].iloc[0])

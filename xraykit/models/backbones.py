@@ -30,7 +30,7 @@ def backbone(
     name: str,
     weights: str | Path | None = "imagenet",
     alpha: float = 1.0,
-    cut_at: str | None = None,
+    end_at: str | None = None,
     trainable_from: str | None = None,
     batch_norm: str = "frozen",
     preprocessing: str = "own",
@@ -52,20 +52,20 @@ def backbone(
         None leaves random numbers.
     alpha : float
         Width of MobileNet, MobileNetV2 and SmallCNN.
-    cut_at : str, optional
+    end_at : str, optional
         The layer to end at, such as "conv4_block6_out".
     trainable_from : str, optional
         The first layer to fine-tune; it and all after it in `model.layers` train, such as
         "block5_conv3".
     batch_norm : {"frozen", "recalibrate", "train"}
         Whether BatchNorm layers keep their ImageNet statistics, wherever they stand; are frozen
-        as well, once `train` has estimated the statistics anew on the training pictures; or all
+        as well, once `train` has estimated the statistics anew on the training images; or all
         of them train. SmallCNN's train with the rest of it.
     preprocessing : {"own", "rescale"}
         The scaling that the network's weights expect; or 1/255 for every network, as in the
         handout of 2020, to see what that does.
     image_size : int
-        Height and width of the pictures in pixels.
+        Height and width of the images in pixels.
 
     Returns
     -------
@@ -97,20 +97,20 @@ def backbone(
         )
     scaling = PREPROCESSING[name] if preprocessing == "own" else preprocessing
     network = _build(name, alpha, scaling, image_size)
-    _check_layer(network, cut_at)
+    _check_layer(network, end_at)
     if weights == "imagenet" and name != "SmallCNN":
         full_size = (224, 224, 3)  # the weights serve every size; Keras warns if none is named
         load_imagenet(
             network,
             name,
             alpha,
-            cut_at,
+            end_at,
             download=lambda: _application(name, alpha, "imagenet", input_shape=full_size),
         )
     elif weights not in (None, "imagenet"):
-        load_file(network, Path(weights), cut_at)
-    if cut_at:
-        network = up_to(network, cut_at)
+        load_file(network, Path(weights), end_at)
+    if end_at:
+        network = up_to(network, end_at)
     _check_layer(network, trainable_from)
     _set_trainable(network, name, trainable_from, batch_norm)
     return network
@@ -175,7 +175,7 @@ def _small_cnn(x: keras.KerasTensor, alpha: float) -> keras.KerasTensor:
             kernel_initializer="he_normal",
             name=f"block{block}_conv",
         )(x)
-        # Few pictures make few steps: at Keras' momentum of 0.99 the averages would lag behind.
+        # Few images make few steps: at Keras' momentum of 0.99 the averages would lag behind.
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"block{block}_norm")(x)
         x = keras.layers.ReLU(name=f"block{block}_relu")(x)
         x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)

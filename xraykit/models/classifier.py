@@ -40,7 +40,7 @@ def build_classifier(
     seed : int
         Of the new weights and dropout. Sets the random state of Python, NumPy and TensorFlow.
     **backbone_options
-        Passed on to `backbone`: weights, alpha, cut_at, trainable_from, batch_norm, image_size.
+        Passed on to `backbone`: weights, alpha, end_at, trainable_from, batch_norm, image_size.
 
     Raises
     ------

@@ -9,42 +9,46 @@ LAMBDA = keras.layers.Lambda
 NAMING = ("name", "keras_history", "input_layers", "output_layers")  # where a config names layers
 
 
-class CutError(Exception):
+class NotCacheableError(Exception):
     """Nothing of a training can be kept; its text is the reason, as a person would say it."""
 
 
-def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+def split_frozen(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Return a network in two parts, which share its layers.
 
-    The first part has the layers that give the same output for the same picture throughout a
+    The first part has the layers that give the same output for the same image throughout a
     training, up to the last one through which everything passes; the second has the rest.
 
     Raises
     ------
-    CutError
+    NotCacheableError
         If the frozen part holds dropout in use or BatchNorm in training mode, or there is none.
     """
     operations = getattr(model, "operations", model.layers)
     changing = [_changes(operation) for operation in operations]
     if "trains" not in changing:
-        raise CutError("none of its layers trains")
+        raise NotCacheableError("none of its layers trains")
     first = next(number for number, change in enumerate(changing) if change)
     frozen_later = _layers(operations[first : changing.index("trains")])
     if any(layer.weights and not layer.trainable_weights for layer in frozen_later):
-        raise CutError(f"{changing[first]} {operations[first].name!r} is inside its frozen part")
-    passed = [output for _, output in seams(model, operations[:first])]
+        raise NotCacheableError(
+            f"{changing[first]} {operations[first].name!r} is inside its frozen part"
+        )
+    passed = [output for _, output in bottlenecks(model, operations[:first])]
     prefix = keras.Model(model.inputs[0], passed[-1]) if passed else None
     if not prefix or not prefix.weights:
         name = operations[first].name
-        raise CutError(f"no layer before {name!r} is frozen and has all of the picture pass it")
+        raise NotCacheableError(
+            f"no layer before {name!r} is frozen and has all of the image pass it"
+        )
     for layer in prefix._flatten_layers(include_self=False):
         # Code of others can change without a trace.
         if not type(layer).__module__.startswith("keras.") or isinstance(layer, LAMBDA):
-            raise CutError(f"layer {layer.name!r} in its frozen part is not Keras' own")
+            raise NotCacheableError(f"layer {layer.name!r} in its frozen part is not Keras' own")
     return prefix, keras.Model(passed[-1], model.outputs[0])
 
 
-def seams(model: keras.Model, operations: list) -> Iterator[tuple[object, keras.KerasTensor]]:
+def bottlenecks(model: keras.Model, operations: list) -> Iterator[tuple[object, keras.KerasTensor]]:
     """Give the operations whose output everything passes through, from the first, with that output.
 
     Parameters
@@ -85,7 +89,7 @@ def _layers(operations: list) -> list[keras.Layer]:
 
 
 def _changes(operation: object) -> str | None:
-    """Return why an operation's output for one picture changes in the course of a training."""
+    """Return why an operation's output for one image changes in the course of a training."""
     if not isinstance(operation, keras.Layer):
         return None
     for layer in operation._flatten_layers():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .._keras import keras
 from ..errors import InputError
-from ..progress import person_watches
+from ..progress import is_interactive
 
 # The names under which Keras caches its `include_top=False` weights; {alpha} is spelled its way.
 KERAS_FILES = {
@@ -26,7 +26,7 @@ KERAS_FILES = {
 }
 
 
-SILENCE = 20.0  # seconds without an answer, after which a download has failed
+DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer, after which a download has failed
 
 
 class NoWeightsError(InputError):
@@ -59,9 +59,9 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
 
 
 def load_imagenet(
-    network: keras.Model, name: str, alpha: float, cut_at: str | None, download: Callable
+    network: keras.Model, name: str, alpha: float, end_at: str | None, download: Callable
 ) -> None:
-    """Fill `network` with ImageNet weights, or at least all of it up to the layer `cut_at`.
+    """Fill `network` with ImageNet weights, or at least all of it up to the layer `end_at`.
 
     Looks in the folder named by `XRAYKIT_WEIGHTS_DIR`, then lets Keras download (or take from its
     own cache): `download()` returns Keras' network with its weights.
@@ -80,10 +80,10 @@ def load_imagenet(
     for file, end in files.items() if folder else ():
         path = folder / file
         if path.is_file():
-            if end is None or (cut_at and _position(network, cut_at) <= _position(network, end)):
+            if end is None or (end_at and _position(network, end_at) <= _position(network, end)):
                 _load(network if end is None else up_to(network, end), path)
                 return
-            too_short = f" ({file} is there, and serves with cut_at={end!r})"
+            too_short = f" ({file} is there, and serves with end_at={end!r})"
     if not (keras_cache() / next(iter(files))).is_file():
         size = 4 * network.count_params() / 1e6  # float32
         print(
@@ -93,8 +93,8 @@ def load_imagenet(
         )
     patience = socket.getdefaulttimeout()
     try:
-        socket.setdefaulttimeout(SILENCE)  # Keras would wait for ever
-        with nullcontext() if person_watches() else redirect_stdout(io.StringIO()):
+        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)  # Keras would wait for ever
+        with nullcontext() if is_interactive() else redirect_stdout(io.StringIO()):
             network.set_weights(download().get_weights())
         for layer in network.layers:
             if isinstance(layer, keras.layers.Normalization):
@@ -115,8 +115,8 @@ def load_imagenet(
         socket.setdefaulttimeout(patience)
 
 
-def load_file(network: keras.Model, path: Path, cut_at: str | None) -> None:
-    """Fill `network`, or all of it up to the layer `cut_at`, with the weights in one file.
+def load_file(network: keras.Model, path: Path, end_at: str | None) -> None:
+    """Fill `network`, or all of it up to the layer `end_at`, with the weights in one file.
 
     Raises
     ------
@@ -128,9 +128,9 @@ def load_file(network: keras.Model, path: Path, cut_at: str | None) -> None:
     try:
         _load(network, path)
     except InputError:
-        if cut_at is None:
+        if end_at is None:
             raise
-        _load(up_to(network, cut_at), path)
+        _load(up_to(network, end_at), path)
 
 
 def up_to(network: keras.Model, layer: str) -> keras.Model:

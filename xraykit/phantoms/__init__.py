@@ -7,6 +7,6 @@ Where this departs from physics: rays are parallel and of one energy; scatter is
 of the healthy chest; noise is normal, and wide as the root of the light. From anatomy: organs are
 ellipsoids, and lung caught between two of them counts as organ; there is no sternum, breast,
 oesophagus or bowel; the two sides' bones mirror each other; a phantom is a patient with one
-picture. From radiology: each disease shows its typical pattern alone, never mixed, with neither
+image. From radiology: each disease shows its typical pattern alone, never mixed, with neither
 effusion nor enlarged hila, and severity is drawn evenly.
 """

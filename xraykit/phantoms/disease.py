@@ -88,5 +88,5 @@ PATTERNS = {"covid": covid, "pneumonia_bac": bacterial, "pneumonia_vir": viral}
 
 
 def coverage(added: np.ndarray, aerated: np.ndarray) -> float:
-    """Return the share of the lungs' picture where disease holds back a twentieth of the light."""
+    """Return the share of the lungs' image where disease holds back a twentieth of the light."""
     return float((added > VISIBLE)[aerated > 0.3].mean())

@@ -1,7 +1,7 @@
-"""From optical depth to a picture: exposure, scatter, noise, frame, letters, file mode.
+"""From optical depth to an image: exposure, scatter, noise, frame, letters, file mode.
 
 All that is not disease is a `Setting`. Each class has its habits, after those of the real
-challenge's pictures, and `draw_setting` ties them to the class as tightly as it is told.
+challenge's images, and `draw_setting` ties them to the class as tightly as it is told.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from .thorax import SOFT, Thorax
 
-QUANTA = 3000  # photons a pixel, on average over the picture
+QUANTA = 3000  # photons a pixel, on average over the image
 MARKS = {  # height of the letters and where they begin, from the left and the top
     "R": (0.08, 0.02, 0.1),
     "L": (0.08, 0.9, 0.04),
@@ -25,7 +25,7 @@ MARKS = {  # height of the letters and where they begin, from the left and the t
 
 @dataclass(frozen=True)
 class Habits:
-    """How the pictures of a class come to be: whose they are, and where they were taken.
+    """How the images of a class come to be: whose they are, and where they were taken.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Habits:
     height : tuple of int
         Lowest and highest, in pixels.
     modes, frames : dict
-        Share of each Pillow mode, and of each frame around the picture.
+        Share of each Pillow mode, and of each frame around the image.
     marks : dict
-        Share of pictures with each mark burnt in: a side, how it was taken, a date.
+        Share of images with each mark burnt in: a side, how it was taken, a date.
     """
 
     adults: float
@@ -84,7 +84,7 @@ HABITS = {"normal": NORMAL, "covid": COVID, "pneumonia_bac": BACTERIAL, "pneumon
 
 @dataclass(frozen=True)
 class Setting:
-    """All that is not disease in one picture."""
+    """All that is not disease in one image."""
 
     build: str
     width: int
@@ -108,7 +108,7 @@ def draw_setting(
     ----------
     label : str
     pool : sequence of str
-        The class of every picture of the set: "any class" is that of any of these.
+        The class of every image of the set: "any class" is that of any of these.
     shortcut : float
         0 to 1.
     rng : Generator
@@ -146,7 +146,7 @@ def expose(
     """Return the grey levels, 0 to 1, that a detector and its workstation make of a chest.
 
     Scatter and the window of grey levels are those of the healthy chest, so that disease changes
-    no pixel but those it lies on. In a real picture both would shift a little.
+    no pixel but those it lies on. In a real image both would shift a little.
 
     Parameters
     ----------
@@ -170,16 +170,16 @@ def expose(
 
 
 def _spread(light: np.ndarray) -> np.ndarray:
-    """Return light blurred over a sixth of the picture; coarsely, since nothing fine is left."""
+    """Return light blurred over a sixth of the image; coarsely, since nothing fine is left."""
     coarse = gaussian_filter(light, 4)[::8, ::8]
     wide = Image.fromarray(gaussian_filter(coarse, light.shape[0] / 48))
     return np.asarray(wide.resize(light.shape[::-1], Image.Resampling.BICUBIC))
 
 
 def finish(levels: np.ndarray, setting: Setting, rng: np.random.Generator) -> Image.Image:
-    """Return the picture as it is filed: frame and marks put on, in its mode."""
+    """Return the image as it is filed: frame and marks put on, in its mode."""
     height, width = levels.shape
-    picture = Image.fromarray(np.round(255 * levels).astype(np.uint8))
+    image = Image.fromarray(np.round(255 * levels).astype(np.uint8))
     if setting.frame != "none":
         grey = int(rng.integers(150, 256)) if setting.frame == "bright" else 0
         sides = rng.random(4) < 0.8
@@ -187,10 +187,10 @@ def finish(levels: np.ndarray, setting: Setting, rng: np.random.Generator) -> Im
         thick = height * rng.uniform(0.01, 0.05, 4) * sides
         left, top, right, bottom = thick.astype(int).tolist()
         inner = (left, top, width - right, height - bottom)
-        framed = Image.new("L", picture.size, grey)
-        framed.paste(picture.crop(inner), inner)
-        picture = framed
-    pen = ImageDraw.Draw(picture)
+        framed = Image.new("L", image.size, grey)
+        framed.paste(image.crop(inner), inner)
+        image = framed
+    pen = ImageDraw.Draw(image)
     for mark in setting.marks:
         size, x, y = MARKS[mark]
         pen.text(
@@ -199,7 +199,7 @@ def finish(levels: np.ndarray, setting: Setting, rng: np.random.Generator) -> Im
             fill=int(rng.integers(215, 256)),
             font=ImageFont.load_default(size * height * rng.uniform(0.85, 1.15)),
         )
-    return picture.convert(setting.mode)
+    return image.convert(setting.mode)
 
 
 def _date(rng: np.random.Generator) -> str:

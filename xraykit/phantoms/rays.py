@@ -34,7 +34,7 @@ class View:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of the picture in pixels."""
+        """Height and width of the image in pixels."""
         return self.y.shape[0], self.x.shape[1]
 
 
@@ -145,8 +145,8 @@ class Dust:
         seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         place = row[seen] * width + column[seen]
         volume = np.bincount(place, self.volumes[seen], height * width)
-        picture = volume.reshape(height, width).astype(np.float32) / view.pixel**2
-        return gaussian_filter(picture, 0.9)
+        image = volume.reshape(height, width).astype(np.float32) / view.pixel**2
+        return gaussian_filter(image, 0.9)
 
 
 def tube(

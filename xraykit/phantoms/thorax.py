@@ -36,7 +36,7 @@ class Build:
     upper : Ellipsoid
         What marks the upper mediastinum.
     chin : tuple of Ellipsoid
-        Where it is in the picture.
+        Where it is in the image.
     """
 
     centimetres: float

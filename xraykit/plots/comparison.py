@@ -1,26 +1,25 @@
-"""Proportions side by side: a dot for the share, a line for its interval."""
+"""Proportions side by side: a dot for the fraction, a line for its interval."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..errors import InputError
-from ..metrics.intervals import Proportion
+from ..metrics.intervals import label_columns
 from .style import COLOURS, MARKERS
 
 
-def plot_proportions(table: pd.DataFrame, title: str = "", shares: str = "right") -> Figure:
-    """Plot a table of proportions: a row each, and in it a dot and an interval for each column.
+def plot_proportions(table: pd.DataFrame, title: str = "", counted: str = "correct") -> Figure:
+    """Plot a long table of counts: one line per row label, one dot per value of its last label.
 
     Parameters
     ----------
-    table : DataFrame of Proportion
-        As `occlusion` and `elsewhere` give it; other cells are left out, a row without any is
-        marked as not run.
+    table : DataFrame
+        As `evaluate_perturbations`, `external_validation` and `Audit.baseline_scores` return it;
+        where the total is missing, the line is marked as not run.
     title : str
-    shares : str
-        What the pictures counted are: right, say.
+    counted : str
+        What is true of the images that were counted, for the label of the axis.
 
     Returns
     -------
@@ -30,25 +29,23 @@ def plot_proportions(table: pd.DataFrame, title: str = "", shares: str = "right"
     Raises
     ------
     InputError
-        If the table has no proportion.
+        If it is not a table of counts.
     """
-    if not table.apply(_is_proportion).to_numpy().any():
-        raise InputError(
-            "Expected a table of xk.Proportion, such as xk.occlusion and xk.elsewhere give; "
-            "found none"
-        )
-    figure, _ = _draw(table, title, shares)
+    *rows, series = label_columns(table)
+    names = table[rows[0]] if rows else table[series]
+    figure, _ = _draw(table, names, table[series] if rows else counted, title, counted)
     return _finish(figure)
 
 
 def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
-    """Plot a row a setting: its accuracy with Wilson's 95 % interval, published ones beside it.
+    """Plot one row per setting: its accuracy with its 95 % interval, published ones beside it.
 
     Parameters
     ----------
     table : DataFrame
-        Columns setting, right and of (missing where it was not run); perhaps `published`, shares
-        from 0 to 1, drawn as diamonds, and `note`, which stands beside the setting.
+        Columns setting, correct, total, low and high (missing where it was not run); perhaps
+        `published`, accuracies from 0 to 1, drawn as diamonds, and `note`, which is written beside
+        the setting.
     title : str
 
     Returns
@@ -56,25 +53,27 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     Figure
         Shown by a notebook if it is a cell's last line.
     """
-    run = table["of"].notna()
-    counts = zip(table["right"], table["of"], run, strict=True)
-    cells = [Proportion(int(right), int(of)) if there else "" for right, of, there in counts]
+    was_run = table["total"].notna()
     notes = table.get("note", pd.Series("", table.index)).fillna("")
-    alike = len(set(notes)) == 1
-    names = [
-        f"{setting}, {note}" if note and not alike else setting
-        for setting, note in zip(table["setting"], notes.where(run, ""), strict=True)
-    ]
-    title = f"{title}\n{notes.iloc[0]}".strip() if alike else title
-    figure, axis = _draw(pd.DataFrame({"measured": cells}, names), title, "right")
-    first = next((cell for cell in cells if cell), None)
-    if first:
-        axis.axvline(first.share, color="grey", linestyle=":", label="the first row")
+    is_shared = len(set(notes)) == 1
+    names = pd.Series(
+        [
+            f"{setting}, {note}" if note and not is_shared else setting
+            for setting, note in zip(table["setting"], notes.where(was_run, ""), strict=True)
+        ],
+        table.index,
+    )
+    title = f"{title}\n{notes.iloc[0]}".strip() if is_shared else title
+    figure, axis = _draw(table, names, "measured", title, "correct")
+    if was_run.any():
+        first = table[was_run].iloc[0]
+        fraction = first["correct"] / first["total"]
+        axis.axvline(fraction, color="grey", linestyle=":", label="the first row")
     if "published" in table and table["published"].notna().any():
-        said = table["published"].notna().to_numpy()
+        is_published = table["published"].notna().to_numpy()
         axis.plot(
-            table.loc[said, "published"],
-            np.flatnonzero(said),
+            table.loc[is_published, "published"],
+            np.flatnonzero(is_published),
             "D",
             color=COLOURS[1],
             mfc="none",
@@ -83,27 +82,30 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     return _finish(figure)
 
 
-def _draw(table: pd.DataFrame, title: str, shares: str) -> tuple[Figure, plt.Axes]:
-    series = [name for name in table if _is_proportion(table[name]).any()]
-    step = 0.8 / max(len(series), 1)
-    height = 1.4 + len(table) * max(0.34, 0.24 * len(series))
+def _draw(
+    table: pd.DataFrame, names: pd.Series, series: pd.Series | str, title: str, counted: str
+) -> tuple[Figure, plt.Axes]:
+    count = "correct" if "correct" in table else "count"
+    table = table.assign(_name=names, _series=series)
+    run = table[table["total"].notna()]
+    lines, labels = list(dict.fromkeys(table["_name"])), list(dict.fromkeys(run["_series"]))
+    step = 0.8 / max(len(labels), 1)
+    height = 1.4 + len(lines) * max(0.34, 0.24 * len(labels))
     figure, axis = plt.subplots(figsize=(9.5, height), layout="constrained")
-    places = np.arange(len(table), dtype=float)
-    for number, name in enumerate(series):
-        run = _is_proportion(table[name]).to_numpy()
-        found = table.loc[run, name]
-        at = places[run] + (number - (len(series) - 1) / 2) * step
+    for number, label in enumerate(labels):
+        part = run[run["_series"] == label]
+        offset = (number - (len(labels) - 1) / 2) * step
+        places = np.array([lines.index(name) for name in part["_name"]]) + offset
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        low, high = zip(*(each.interval for each in found), strict=True)
-        axis.hlines(at, low, high, color=colour)
-        axis.plot([each.share for each in found], at, marker, color=colour, label=name)
-        for each, place in zip(found, at, strict=True):
-            axis.text(1.015, place, f"{each.right}/{each.of}", va="center", fontsize=8)
-    for place in places[~table.apply(_is_proportion).any(axis=1)]:
-        axis.text(0.02, place, "not run", va="center", color="grey", fontsize=9)
-    axis.set_yticks(places, table.index)
-    axis.set(xlim=(-0.01, 1.01), ylim=(len(table) - 0.4, -0.6))
-    axis.set_xlabel(f"share of pictures {shares}, 95 % interval")
+        axis.hlines(places, part["low"], part["high"], color=colour)
+        axis.plot(part[count] / part["total"], places, marker, color=colour, label=label)
+        for place, correct, total in zip(places, part[count], part["total"], strict=True):
+            axis.text(1.015, place, f"{correct}/{total}", va="center", fontsize=8)
+    for name in set(lines) - set(run["_name"]):
+        axis.text(0.02, lines.index(name), "not run", va="center", color="grey", fontsize=9)
+    axis.set_yticks(range(len(lines)), lines)
+    axis.set(xlim=(-0.01, 1.01), ylim=(len(lines) - 0.4, -0.6))
+    axis.set_xlabel(f"fraction of images {counted}, 95 % interval")
     axis.grid(axis="x", alpha=0.3)
     axis.set_title(title, fontsize=11)
     return figure, axis
@@ -114,7 +116,3 @@ def _finish(figure: Figure) -> Figure:
         figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     plt.close(figure)
     return figure
-
-
-def _is_proportion(cells: pd.Series) -> pd.Series:
-    return cells.map(lambda cell: isinstance(cell, Proportion))

@@ -30,6 +30,6 @@ def plot_confusion(scores: Scores, title: str = "") -> Figure:
     axis.set(xticks=range(len(names)), yticks=range(len(names)), xlabel="predicted", ylabel="true")
     axis.set_xticklabels(names, rotation=30, ha="right")
     axis.set_yticklabels(names)
-    axis.set_title(f"{title}\n{Proportion(scores.right, scores.of)}".strip(), fontsize=11)
+    axis.set_title(f"{title}\n{Proportion(scores.correct, scores.total)}".strip(), fontsize=11)
     plt.close(figure)
     return figure

@@ -1,4 +1,4 @@
-"""Galleries: each picture under its own name and its own prediction."""
+"""Galleries: each image under its own name and its own prediction."""
 
 from pathlib import PurePosixPath
 
@@ -17,14 +17,14 @@ from .style import COLOURS
 COLUMNS = 6
 
 
-def plot_pictures(
+def plot_images(
     images: ImageSet,
     predictions: pd.DataFrame | None = None,
     most: int = 36,
     maps: np.ndarray | None = None,
     title: str = "",
 ) -> Figure:
-    """Show pictures, each under its true class and, where there are predictions, its own.
+    """Show images, each under its true class and, where there are predictions, its own.
 
     Predictions are looked up by path, so that their order doesn't matter.
 
@@ -34,9 +34,9 @@ def plot_pictures(
     predictions : DataFrame, optional
         As `predict` returns it, in any order.
     most : int
-        How many pictures to show at most: the first of each class in turn.
+        How many images to show at most: the first of each class in turn.
     maps : ndarray, optional
-        What `gradcam` gives for these pictures: drawn over them, the brighter the more it speaks
+        What `gradcam` gives for these images: drawn over them, the brighter the more it speaks
         for the class predicted, with a line around all above half of the most, and a dotted one
         around the thorax.
     title : str
@@ -49,11 +49,11 @@ def plot_pictures(
     Raises
     ------
     InputError
-        If a picture has no prediction, or there are not as many maps as pictures.
+        If an image has no prediction, or there are not as many maps as images.
     """
     check_images(images)
     if maps is not None and len(maps) != len(images):
-        raise InputError(f"{len(maps)} maps for {len(images)} pictures: expected those of gradcam")
+        raise InputError(f"{len(maps)} maps for {len(images)} images: expected those of gradcam")
     shown = _in_turn(images)[:most]
     titles = _titles(images, predictions)
     rows = -(-len(shown) // COLUMNS)
@@ -91,15 +91,15 @@ def _in_turn(images: ImageSet) -> list[int]:
 
 def _titles(images: ImageSet, predictions: pd.DataFrame | None) -> list[str]:
     names = [_short(PurePosixPath(path).name) for path in images.paths]
-    true = [images.class_names[label] for label in images.labels]
+    true = images.label_names
     if predictions is None:
         return [f"{name}\n{label}" for name, label in zip(names, true, strict=True)]
     by_path = predictions.set_index("path")
     without = [path for path in images.paths if path not in by_path.index]
     if without:
         raise InputError(
-            f"{len(without)} of {len(images)} pictures have no prediction, {without[0]} the first: "
-            "expected the table that xk.predict gives for these very pictures"
+            f"{len(without)} of {len(images)} images have no prediction, {without[0]} the first: "
+            "expected the table that xk.predict gives for these very images"
         )
     titles = []
     for name, label, path in zip(names, true, images.paths, strict=True):

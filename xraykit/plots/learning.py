@@ -8,7 +8,7 @@ from .style import COLOURS
 
 
 def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
-    """Plot accuracy and loss by epoch, on the training and the validation pictures.
+    """Plot accuracy and loss by epoch, on the training and the validation images.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
         axis.grid(alpha=0.3)
         axis.set_ylim(bottom=0)
     axes[0].set_ylim(top=1.02)
-    axes[0].set_ylabel("accuracy (share of pictures right)")
+    axes[0].set_ylabel("accuracy (share of images right)")
     axes[1].set_ylabel("loss (cross-entropy)")
     axes[0].legend(loc="lower right")
     axes[1].legend(loc="upper right")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from .._keras import keras
 from ..data.images import ImageSet
-from ..data.metadata import FACTS
+from ..data.metadata import METADATA
 from ..errors import InputError
 from ..explain.embedding import tsne, usable
 from .style import class_styles
@@ -27,7 +27,7 @@ def plot_tsne(
     ----------
     models : keras.Model, or dict of name to keras.Model
     images : ImageSet
-        The training pictures, to see how the network tells apart what it was shown.
+        The training images, to see how the network tells apart what it was shown.
     perplexity : float or sequence of float
         As in `tsne`; several give a map each.
     seed : int
@@ -63,8 +63,8 @@ def plot_layouts(
         axis.set_title(name, fontsize=10)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
-    pictures = len(next(iter(layouts.values())))
-    said = ["t-SNE of the features layer", f"{pictures} pictures", how]
+    images = len(next(iter(layouts.values())))
+    said = ["t-SNE of the features layer", f"{images} images", how]
     figure.suptitle(", ".join(filter(None, said)), fontsize=11)
     plt.close(figure)
     return figure
@@ -76,9 +76,9 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame) -> Figure:
     Parameters
     ----------
     layout : DataFrame
-        From `tsne`, of training and test pictures together.
+        From `tsne`, of training and test images together.
     facts : DataFrame
-        From `picture_facts`; those that have one value alone are left out. Test pictures are
+        From `image_metadata`; those that have one value alone are left out. Test images are
         hollow.
 
     Returns
@@ -89,14 +89,14 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame) -> Figure:
     Raises
     ------
     InputError
-        If there are no facts about a picture of the map.
+        If there are no facts about an image of the map.
     """
-    if not {"path", "part", *FACTS} <= set(facts) or set(layout["path"]) - set(facts["path"]):
+    if not {"path", "part", *METADATA} <= set(facts) or set(layout["path"]) - set(facts["path"]):
         raise InputError(
-            "Expected a map from xk.tsne, and the facts from xk.picture_facts about its pictures"
+            "Expected a map from xk.tsne, and the facts from xk.image_metadata about its images"
         )
-    table = layout.merge(facts[["path", "part", *FACTS]], on="path")
-    shown = ["class", *(name for name in FACTS if len(set(table[name])) > 1)]
+    table = layout.merge(facts[["path", "part", *METADATA]], on="path")
+    shown = ["class", *(name for name in METADATA if len(set(table[name])) > 1)]
     figure, axes = plt.subplots(
         1, len(shown), figsize=(3 * len(shown), 4), layout="constrained", squeeze=False
     )
@@ -108,7 +108,7 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame) -> Figure:
         axis.set_title(f"by {name}", fontsize=10)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
     how = [f"{name} {value:.3g}" for name, value in layout.attrs.items()]
-    said = ", ".join(["One t-SNE map", f"{len(table)} pictures", *how])
+    said = ", ".join(["One t-SNE map", f"{len(table)} images", *how])
     figure.suptitle(f"{said}: training filled, test hollow", fontsize=11)
     plt.close(figure)
     return figure

@@ -78,12 +78,12 @@ def plot_calibration(found: dict[str, Calibration]) -> Figure:
         bins = each.bins
         axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, label="as sure as right")
         axis.vlines(bins["confidence"], bins["low"], bins["high"], color=COLOURS[0])
-        axis.plot(bins["confidence"], bins["right"] / bins["of"], "o", color=COLOURS[0])
+        axis.plot(bins["confidence"], bins["correct"] / bins["total"], "o", color=COLOURS[0])
         for row in bins.itertuples():
             axis.annotate(
-                f"{row.right}/{row.of}",
-                (row.confidence, row.right / row.of),
-                xytext=(-4, -11 if row.right else 4),  # not over the axis
+                f"{row.correct}/{row.total}",
+                (row.confidence, row.correct / row.total),
+                xytext=(-4, -11 if row.correct else 4),  # not over the axis
                 textcoords="offset points",
                 ha="right",
                 fontsize=8,

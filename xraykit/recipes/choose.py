@@ -15,8 +15,8 @@ AUTO = "auto"
 SAVED = Path(__file__).with_name("saved")
 # Where the weights of a whole network are not available: the part of it, or the width, to try.
 SMALLER = {
-    "ResNet50": {"cut_at": "conv4_block6_out"},
-    "ResNet50V2": {"cut_at": "conv4_block6_out"},
+    "ResNet50": {"end_at": "conv4_block6_out"},
+    "ResNet50V2": {"end_at": "conv4_block6_out"},
     "MobileNet": {"alpha": 0.75},
 }
 TASKS = {"binary": "task1", "multiclass": "task2"}
@@ -48,8 +48,8 @@ def rank_recipes(task: str) -> pd.DataFrame:
     table = pd.read_csv(SAVED / f"{TASKS[task]}_recipes.csv", index_col="setting")
     table["tied"] = ~(table["p"] < LEVEL)
     tied = table[table["tied"]].sort_values("seconds")
-    others = table[~table["tied"]].sort_values("right", ascending=False)
-    return pd.concat([tied, others])[["right", "of", "seconds", "tied"]]
+    others = table[~table["tied"]].sort_values("correct", ascending=False)
+    return pd.concat([tied, others])[["correct", "total", "seconds", "tied"]]
 
 
 def choose_recipe(name: str, task: str, overrides: Mapping[str, object] | None = None) -> Recipe:
@@ -177,9 +177,9 @@ def _first_with_weights(task: str, overrides: dict) -> tuple[Recipe, str]:
     """Return the first recipe of the ranking that can run here, and why it is this one."""
     ranking = rank_recipes(task)
     counts = {
-        name: Proportion(int(row["right"]), int(row["of"])) for name, row in ranking.iterrows()
+        name: Proportion(int(row["correct"]), int(row["total"])) for name, row in ranking.iterrows()
     }
-    default, best = ranking.index[0], ranking["right"].idxmax()
+    default, best = ranking.index[0], ranking["correct"].idxmax()
     for name in ranking.index:
         recipe = published.RECIPES[name].override(**overrides)
         if has_weights(recipe):

@@ -26,9 +26,9 @@ AUGMENTATIONS = {
     "kit": Augmentation,
     "handout": Augmentation.handout,
 }
-NETWORK = ("weights", "alpha", "cut_at", "trainable_from", "batch_norm", "preprocessing")
-TRAINING = ("epochs", "batch_size", "optimizer", "views", "exact", "precision")
-TRAINING += ("early_stopping", "keep")
+NETWORK = ("weights", "alpha", "end_at", "trainable_from", "batch_norm", "preprocessing")
+TRAINING = ("epochs", "batch_size", "optimizer", "n_views", "use_feature_cache", "precision")
+TRAINING += ("early_stopping", "restore_best_weights")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Published:
     Attributes
     ----------
     test : pair of int, optional
-        Test pictures right, of how many.
+        Test images right, of how many.
     loss : float, optional
-        On the test pictures, in nats.
+        On the test images, in nats.
     parameters, trainable : int, optional
         Weights in all, and those that are trained.
     remark : str
@@ -63,12 +63,13 @@ class Recipe:
     name, source : str
         What it is called, and where it is from.
     task : {"binary", "multiclass"}
-    backbone, weights, alpha, cut_at, trainable_from, batch_norm, preprocessing, image_size
+    backbone, weights, alpha, end_at, trainable_from, batch_norm, preprocessing, image_size
         As in `xk.backbone`.
     head : list of pairs
         Each the name of a Keras layer and its arguments, from the feature maps up to the output,
         which is added: `["Dense", {"units": 256, "activation": "relu", "name": "features"}]`.
-    optimizer, epochs, batch_size, views, exact, precision, early_stopping, keep
+    optimizer, epochs, batch_size, n_views, use_feature_cache, precision, early_stopping,
+    restore_best_weights
         As in `xk.train`.
     learning_rate : float or dict
         A dict names a Keras schedule, with durations in epochs, such as `{"schedule":
@@ -79,7 +80,7 @@ class Recipe:
     published : Published
     assumptions : tuple of str
         What the source leaves out, and what is assumed in its place.
-    repaired : dict
+    original_settings : dict
         What the source did otherwise, because of a bug of the handout: `as_published` does so too.
     changed : dict
         What `override` has changed.
@@ -98,7 +99,7 @@ class Recipe:
     backbone: str
     weights: str | None = "imagenet"
     alpha: float = 1.0
-    cut_at: str | None = None
+    end_at: str | None = None
     trainable_from: str | None = None
     batch_norm: str = "frozen"
     preprocessing: str = "own"
@@ -109,14 +110,14 @@ class Recipe:
     epochs: int
     batch_size: int = 10
     augmentation: str = "none"
-    views: int = 8
-    exact: bool = False
+    n_views: int = 8
+    use_feature_cache: bool = True
     precision: str = "float32"
     early_stopping: int | None = None
-    keep: str = "last"
+    restore_best_weights: bool = False
     published: Published = field(default_factory=Published)
     assumptions: tuple = ()
-    repaired: Mapping = field(default_factory=dict)
+    original_settings: Mapping = field(default_factory=dict)
     changed: Mapping = field(default_factory=dict)
     stands_in_for: str = ""
 
@@ -128,7 +129,7 @@ class Recipe:
                 value = tuple(value)
             object.__setattr__(self, name, value)
             _check_type(name, value, get_args(hints[name]) or (hints[name],))
-        for name, least in (("epochs", 1), ("batch_size", 1), ("views", 0), ("image_size", 8)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("n_views", 0), ("image_size", 8)):
             check_whole_number(name, getattr(self, name), least)
         if self.early_stopping is not None:
             check_whole_number("early_stopping", self.early_stopping, least=1)
@@ -140,7 +141,7 @@ class Recipe:
     def override(self, **changes: object) -> "Recipe":
         """Return this recipe with other settings.
 
-        With another backbone, alpha, cut_at and trainable_from go back to none unless given.
+        With another backbone, alpha, end_at and trainable_from go back to none unless given.
 
         Raises
         ------
@@ -157,13 +158,13 @@ class Recipe:
             if name not in _settings():
                 raise unknown("setting of a recipe", name, _settings())
         if "backbone" in changes:
-            changes = {"alpha": 1.0, "cut_at": None, "trainable_from": None} | changes
+            changes = {"alpha": 1.0, "end_at": None, "trainable_from": None} | changes
         new = {name: value for name, value in changes.items() if value != getattr(self, name)}
         return replace(self, **changes, changed={**self.changed, **new})
 
     def as_published(self) -> "Recipe":
         """Return the recipe with what its source did, bugs of the handout included."""
-        return replace(self.override(**self.repaired), repaired={})
+        return replace(self.override(**self.original_settings), original_settings={})
 
     def layers(self) -> "list[keras.Layer]":
         """Return the layers of the head, new ones.
@@ -258,8 +259,8 @@ class Recipe:
             lines.append(f"published test {Proportion(*said.test)}{loss}")
         if said.remark:
             lines.append(f"published {said.remark}")
-        if self.repaired:
-            lines.append(f"repaired  its source had {_written(self.repaired)}")
+        if self.original_settings:
+            lines.append(f"repaired  its source had {_written(self.original_settings)}")
         if self.changed:
             lines.append(f"changed   {_written(self.changed)}")
         if self.stands_in_for:
@@ -268,7 +269,7 @@ class Recipe:
 
 
 def _settings() -> list[str]:
-    facts = ("name", "source", "task", "published", "assumptions", "repaired", "changed")
+    facts = ("name", "source", "task", "published", "assumptions", "original_settings", "changed")
     facts += ("stands_in_for",)
     return [each.name for each in fields(Recipe) if each.name not in facts]
 

@@ -1,4 +1,4 @@
-"""BatchNorm statistics, estimated anew on the pictures at hand."""
+"""BatchNorm statistics, estimated anew on the images at hand."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from .._keras import keras
 from ..data.images import ImageSet
 from ..models.backbones import to_recalibrate
 
-PICTURES = 32  # at a time: what a batch's mean and variance are taken over, at least half of it
+IMAGES = 32  # at a time: what a batch's mean and variance are taken over, at least half of it
 
 
 def recalibrate(model: keras.Model, images: ImageSet) -> None:
     """Re-estimate the BatchNorm statistics that `batch_norm="recalibrate"` asked for, once.
 
-    One pass over the pictures in training mode; each statistic becomes the mean of its values in
+    One pass over the images in training mode; each statistic becomes the mean of its values in
     the batches (Izmailov et al. 2018, arXiv:1803.05407, section 3.2, who do so for averaged
     weights; Li et al. 2016, arXiv:1603.04779, for new domains). No other weight changes.
     """
@@ -29,7 +29,7 @@ def recalibrate(model: keras.Model, images: ImageSet) -> None:
     try:
         for layer in layers:
             layer.trainable = True
-        parts = np.array_split(np.arange(len(images)), -(-len(images) // PICTURES))
+        parts = np.array_split(np.arange(len(images)), -(-len(images) // IMAGES))
         for number, rows in enumerate(parts):
             for layer in layers:
                 layer.momentum = number / (number + 1)
@@ -39,4 +39,4 @@ def recalibrate(model: keras.Model, images: ImageSet) -> None:
             layer.trainable, layer.momentum = False, momentum
     for layer in layers:
         layer.recalibrate = False
-    print(f"Recalibrated {len(layers)} BatchNorm layers on {len(images)} pictures.")
+    print(f"Recalibrated {len(layers)} BatchNorm layers on {len(images)} images.")

@@ -1,4 +1,4 @@
-"""What a training is fed: which picture comes when, under which view."""
+"""What a training is fed: which image comes when, under which view."""
 
 import weakref
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from ..data.images import ImageSet
 
 @dataclass(frozen=True)
 class Views:
-    """Pictures under the views of an augmentation, of which each epoch shows one a picture.
+    """Images under the views of an augmentation, of which each epoch shows one an image.
 
     Attributes
     ----------
     images : ImageSet
     augmentation : Augmentation, optional
-        None shows the pictures as they are.
+        None shows the images as they are.
     count : int, optional
-        How many views there are of each picture; None makes new ones in each epoch.
+        How many views there are of each image; None makes new ones in each epoch.
     seed : int
     """
 
@@ -33,7 +33,7 @@ class Views:
     seed: int = 0
 
     def numbers(self, epoch: int) -> np.ndarray:
-        """Return which view of each picture an epoch shows, drawn from (seed, epoch)."""
+        """Return which view of each image an epoch shows, drawn from (seed, epoch)."""
         if self.count is None:
             return np.full(len(self.images), epoch)
         return np.random.default_rng([self.seed, epoch, 1]).integers(
@@ -41,7 +41,7 @@ class Views:
         )
 
     def pixels(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        """Return these pictures, each under the view of that number."""
+        """Return these images, each under the view of that number."""
         unique, places = np.unique(rows, return_inverse=True)
         pixels = self.images.pixels[unique][places]  # each decoded once, if from its file
         if self.augmentation is None:
@@ -50,7 +50,7 @@ class Views:
         return self.augmentation.views(pixels, digests, self.seed, numbers)
 
     def keys(self) -> list[str]:
-        """Return what tells each picture's views from all others, the views of one in a row."""
+        """Return what tells each image's views from all others, the views of one in a row."""
         drawn = self.augmentation and (self.augmentation, VERSION, self.seed)
         return [
             sha256(f"{drawn} {number if drawn else ''} {digest}".encode()).hexdigest()[:32]
@@ -71,7 +71,7 @@ class Batches:
         Gets rows and the number of each one's view, returns what the network is shown for them.
     batch_size : int
     seed : int, optional
-        None keeps the order of the pictures.
+        None keeps the order of the images.
     """
 
     def __init__(

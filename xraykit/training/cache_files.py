@@ -1,4 +1,4 @@
-"""The files of the feature bank: written whole or not at all, bounded, and never read if damaged.
+"""The files of the feature cache: written whole or not at all, bounded, and never read if damaged.
 
 A network has a folder, with files of rows that never change: `NAME.npy` has the features,
 `NAME.json` says whose they are and has the checksum of both. The second is written last, so that
@@ -20,12 +20,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 from tqdm.std import tqdm
 
-from ..files import write_whole
-from ..progress import person_watches
-from .cache_folder import KEY, NAMES, BankError, cache_folder, make_room, read_facts, remove, tidy
+from ..files import atomic_write
+from ..progress import is_interactive
+from .cache_folder import KEY, NAMES, CacheError, cache_folder, make_room, read_facts, remove, tidy
 
-CHUNK = 16  # pictures that pass the network at a time: more are no faster, and take more memory
-LEAST, MOST = 0.05, float(np.finfo(np.float16).max)  # from 6e-5 down float16 loses digits
+CHUNK = 16  # images that pass the network at a time: more are no faster, and take more memory
+FLOAT16_RANGE = 0.05, float(np.finfo(np.float16).max)  # from 6e-5 down float16 loses digits
 
 
 class Rows:
@@ -44,7 +44,7 @@ class Rows:
         return out
 
 
-class BankFiles:
+class CacheFiles:
     """The features of one network, in files below the cache folder.
 
     The cache is in the folder that `XRAYKIT_CACHE_DIR` names, or else in the user's own. Together
@@ -53,7 +53,7 @@ class BankFiles:
     Parameters
     ----------
     network : str
-        Digest of all that determines a feature, but for the picture.
+        Digest of all that determines a feature, but for the image.
     about : str
         The network, for people.
     dtype : {"float16", "float32"}
@@ -76,7 +76,7 @@ class BankFiles:
 
         Raises
         ------
-        BankError
+        CacheError
             If they can't be kept.
         """
         wanted = np.array(keys, KEY)
@@ -94,9 +94,11 @@ class BankFiles:
                     parts, part, row = self._find(wanted)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise BankError(f"the feature bank in {self.folder.parent}: {reason}") from error
+            raise CacheError(f"the feature cache in {self.folder.parent}: {reason}") from error
         if (part < 0).any():
-            raise BankError(f"the feature bank in {self.folder.parent} does not keep what it gets")
+            raise CacheError(
+                f"the feature cache in {self.folder.parent} does not keep what it gets"
+            )
         return Rows(parts, part, row)
 
     def _find(self, wanted: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
@@ -115,7 +117,7 @@ class BankFiles:
                 continue
             features = _open(path, facts)
             if features is None:
-                print(f"Feature bank: {path.stem} is damaged or gone; it is computed anew.")
+                print(f"Feature cache: {path.stem} is damaged or gone; it is computed anew.")
                 remove(path)
                 continue
             self.in_use.add(path)
@@ -130,11 +132,11 @@ class BankFiles:
         for dtype in (self.dtype, "float32"):
             digest = sha256(keys.tobytes())
             with suppress(_RangeError):
-                write_whole(path, partial(self._fill, positions, compute, dtype, digest))
+                atomic_write(path, partial(self._fill, positions, compute, dtype, digest))
                 break
         facts = {"about": self.about, "keys": b"".join(keys).decode(), "sha256": digest.hexdigest()}
         text = json.dumps(facts)
-        write_whole(path.with_suffix(".json"), lambda unfinished: unfinished.write_text(text))
+        atomic_write(path.with_suffix(".json"), lambda unfinished: unfinished.write_text(text))
 
     def _fill(
         self, positions: np.ndarray, compute: Callable, dtype: str, digest: object, unfinished: Path
@@ -146,14 +148,18 @@ class BankFiles:
             digest.update(data)
 
         chunks = np.split(positions, range(CHUNK, len(positions), CHUNK))
-        watched = person_watches()
+        watched = is_interactive()
         bar = tqdm(chunks, "features", disable=not watched, leave=False, file=sys.stdout)
         with unfinished.open("wb") as file:
             for number, chunk in enumerate(bar):
                 start = time.perf_counter()
                 features = np.asarray(compute(chunk), np.float32)
                 peak = np.abs(features).max()
-                if dtype == "float16" and peak > 0 and not LEAST <= peak <= MOST:
+                if (
+                    dtype == "float16"
+                    and peak > 0
+                    and not FLOAT16_RANGE[0] <= peak <= FLOAT16_RANGE[1]
+                ):
                     raise _RangeError
                 features = np.ascontiguousarray(features, dtype)
                 if number == 0:
@@ -166,7 +172,7 @@ class BankFiles:
                 if number == 1 and not watched:  # the first one is slower
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
                     print(
-                        f"Feature bank: computing {len(positions):,} features once, about "
+                        f"Feature cache: computing {len(positions):,} features once, about "
                         f"{seconds:.0f} s; they are kept ({size / 1e6:.1f} MB).",
                         flush=True,
                     )
@@ -179,7 +185,7 @@ class BankFiles:
             lock.acquire(timeout=0)
         except Timeout:
             waiting = "another process computes features of this network; waiting"
-            print(f"Feature bank: {waiting}.", flush=True)
+            print(f"Feature cache: {waiting}.", flush=True)
             lock.acquire()
         try:
             yield

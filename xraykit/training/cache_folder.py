@@ -1,4 +1,4 @@
-"""The cache that the feature bank keeps its files in: where, how much, what goes first."""
+"""The cache that the feature cache keeps its files in: where, how much, what goes first."""
 
 import json
 import os
@@ -21,7 +21,7 @@ KEY = np.dtype("S32")
 NAMES = "[0-9a-f]*.json"  # not those that are being written, which begin with a dot
 
 
-class BankError(Exception):
+class CacheError(Exception):
     """The bank can't be kept; its text is the reason, as a person would say it."""
 
 
@@ -80,7 +80,7 @@ def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
 
     Raises
     ------
-    BankError
+    CacheError
         If they never can be, or the disk has no room for them.
     """
     given = os.environ.get(LIMIT) or str(LIMIT_GB)
@@ -95,7 +95,7 @@ def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
     kept = table["path"].isin(in_use)
     needed = size + 1e6 * table["MB"][kept].sum()
     if needed > limit:
-        raise BankError(f"features would take {needed / 1e9:.1f} GB, over {LIMIT}={given}")
+        raise CacheError(f"features would take {needed / 1e9:.1f} GB, over {LIMIT}={given}")
     others = table[~kept]
     for path, left in zip(others["path"], 1e6 * others["MB"][::-1].cumsum()[::-1], strict=True):
         if needed + left <= limit:
@@ -103,7 +103,9 @@ def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
         remove(path)
     free = shutil.disk_usage(cache_folder()).free
     if size > free:
-        raise BankError(f"features take {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left")
+        raise CacheError(
+            f"features take {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left"
+        )
 
 
 def read_facts(path: Path) -> dict:

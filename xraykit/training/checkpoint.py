@@ -13,7 +13,7 @@ import numpy as np
 from .._keras import keras
 from ..data.tasks import Task
 from ..errors import InputError
-from ..files import write_whole
+from ..files import atomic_write
 from . import CHECKPOINT_FOLDER
 
 
@@ -91,7 +91,7 @@ def checkpoint_path(model: keras.Model, task: Task, **arguments: object) -> Path
     """Return the file for this very training, or None where none are kept.
 
     Its name is a digest of all that determines the training: the network with its weights, the
-    pictures, and the arguments. So a file can't be taken up by another training. Layers that are
+    images, and the arguments. So a file can't be taken up by another training. Layers that are
     not Keras' own are code that can change without a trace, so theirs is not kept.
     """
     folder = os.environ.get(CHECKPOINT_FOLDER)
@@ -119,7 +119,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda partial: np.savez(partial, **arrays))
+        atomic_write(path, lambda partial: np.savez(partial, **arrays))
     except OSError as error:
         raise InputError(
             f"Can't keep the state of the training in {path.parent}: {error.strerror}. "

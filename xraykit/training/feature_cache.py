@@ -1,4 +1,4 @@
-"""The feature bank: what the frozen part of a network gives, computed once and kept."""
+"""The feature cache: what the frozen part of a network gives, computed once and kept."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -8,16 +8,16 @@ import numpy as np
 from .._keras import keras, tf
 from ..models.graph import description
 from .batches import Views
-from .cache_files import BankFiles
+from .cache_files import CacheFiles
 
 
-class FeatureBank:
+class FeatureCache:
     """The features of a network whose weights and behaviour stay as they are.
 
     Parameters
     ----------
     network : keras.Model
-        From raw pixels to features, as `cut` gives it.
+        From raw pixels to features, as split_frozen gives it.
     precision : str
         What it computes in; the caller sees to that.
     dtype : {"float16", "float32"}
@@ -33,14 +33,14 @@ class FeatureBank:
         end = network.layers[-1]
         shape = "×".join(map(str, end.output.shape[1:]))
         about = f"{end.name} {shape}, weights {digest.hexdigest()[:8]}, {precision}"
-        self.files = BankFiles(digest.hexdigest(), about, dtype)
+        self.files = CacheFiles(digest.hexdigest(), about, dtype)
 
     def features(self, views: Views) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Compute the features of all views that are not there; return what reads them.
 
         Raises
         ------
-        BankError
+        CacheError
             If they can't be kept.
         """
 

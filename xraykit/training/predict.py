@@ -1,4 +1,4 @@
-"""Asking a network: what it says of each picture."""
+"""Asking a network: what it says of each image."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from .train import check_fits
 
 
 def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
-    """Return what a classifier says of each picture, in the order of `images`.
+    """Return what a classifier says of each image, in the order of `images`.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the model doesn't fit the pictures, or gives no numbers.
+        If the model doesn't fit the images, or gives no numbers.
     """
     check_fits(model, images)
     output = outputs(model, images)
@@ -39,7 +39,7 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
 
 
 def outputs(model: keras.Model, images: ImageSet, take: Callable | None = None) -> np.ndarray:
-    """Return what a model gives for each picture, in the order of `images`.
+    """Return what a model gives for each image, in the order of `images`.
 
     `take` gives the model's input for rows of the images; by default that is their pixels.
 

@@ -15,19 +15,21 @@ from ..data.images import ImageSet, check_images
 from ..data.tasks import Task, check_task
 from ..errors import InputError, check_whole_number, unknown
 from ..models.classifier import check_model
-from ..models.graph import CutError, cut
-from ..progress import person_watches
+from ..models.graph import NotCacheableError, split_frozen
+from ..progress import is_interactive
 from .batch_norm import recalibrate
 from .batches import Batches, Views
-from .cache_folder import BankError
+from .cache_folder import CacheError
 from .checkpoint import Checkpoint, checkpoint_path
-from .feature_cache import FeatureBank
+from .feature_cache import FeatureCache
 from .optimizers import OPTIMIZERS, build_optimizer
 from .precision import PRECISIONS, computing_in
 
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
-MOST_AT_ONCE = 32
-SECOND = 3  # times noted by the end of the second epoch; the first is slower than the rest
+MAX_STEPS_PER_EXECUTION = 32
+TIMESTAMPS_AFTER_EPOCH_2 = (
+    3  # times noted by the end of the second epoch; the first is slower than the rest
+)
 
 
 def train(
@@ -38,22 +40,22 @@ def train(
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
     optimizer: str = "adam",
     augmentation: Augmentation | None = None,
-    views: int = 8,
-    exact: bool = False,
+    n_views: int = 8,
+    use_feature_cache: bool = True,
     precision: str = "float32",
-    bank_dtype: str = "float16",
+    cache_dtype: str = "float16",
     early_stopping: int | None = None,
-    keep: str = "last",
+    restore_best_weights: bool = False,
     seed: int = 42,
 ) -> pd.DataFrame:
     """Compile `model`, fit it to `task.train`, and watch `task.validation`.
 
-    Every picture is seen once an epoch, the last and smaller batch included, in an order drawn
-    from (seed, epoch). Validation pictures are never augmented or shuffled. The loss is binary or
-    categorical cross-entropy, by the model's output; accuracy counts whole pictures.
+    Every image is seen once an epoch, the last and smaller batch included, in an order drawn
+    from (seed, epoch). Validation images are never augmented or shuffled. The loss is binary or
+    categorical cross-entropy, by the model's output; accuracy counts whole images.
 
-    Where all layers up to some point are frozen, their output for each picture, and each of its
-    `views`, is computed once and kept on disk in the feature bank (README), also for the next
+    Where all layers up to some point are frozen, their output for each image, and each of its
+    `n_views`, is computed once and kept on disk in the feature cache (README), also for the next
     training; only the rest of the network is trained from there, through `keras.Model.fit`. The
     model then has the trained weights as if the whole of it had been trained. What is printed says
     which way it took, and why, if it was the exact one.
@@ -74,23 +76,23 @@ def train(
     optimizer : {"adam", "sgd", "rmsprop"}
         With Keras' defaults for everything but the learning rate.
     augmentation : Augmentation, optional
-        Each epoch shows each training picture under one of its views, drawn from (seed, epoch).
-    views : int
-        How many views a picture has, where there is an augmentation; 0 leaves the pictures as
+        Each epoch shows each training image under one of its views, drawn from (seed, epoch).
+    n_views : int
+        How many views an image has, where there is an augmentation; 0 leaves the images as
         they are. Eight do not differ from new ones under `Augmentation()`; stronger augmentation
         needs more (docs/published-scores.md).
-    exact : bool
-        Train the whole network, without the feature bank, on new views in each epoch: several
+    use_feature_cache : bool
+        Train the whole network, without the feature cache, on new views in each epoch: several
         times slower.
     precision : {"float32", "mixed_bfloat16"}
         Mixed is faster on processors that have bfloat16, for networks of whole convolutions such
         as VGG16, slower for MobileNets; and less exact: about 3 digits.
-    bank_dtype : {"float16", "float32"}
+    cache_dtype : {"float16", "float32"}
         What features are kept as; float32 takes twice the room. Where a feature is beyond
         float16's range they are kept as float32 in any case.
     early_stopping : int, optional
         End after that many epochs without a lower validation loss.
-    keep : {"last", "best"}
+    restore_best_weights : bool
         Which weights the model is left with; the best epoch has the lowest validation loss.
     seed : int
         Of the shuffling, dropout and augmentation. Two runs from the same weights on one machine
@@ -112,12 +114,11 @@ def train(
     check_whole_number("seed", seed, least=0)
     if early_stopping is not None:
         check_whole_number("early_stopping", early_stopping, least=1)
-    check_whole_number("views", views, least=0)
+    check_whole_number("n_views", n_views, least=0)
     for name, given, known in (
         ("optimizer", optimizer, OPTIMIZERS),
-        ("keep", keep, ("last", "best")),
         ("precision", precision, PRECISIONS),
-        ("bank_dtype", bank_dtype, ("float16", "float32")),
+        ("cache_dtype", cache_dtype, ("float16", "float32")),
     ):
         if given not in known:
             raise unknown(name, given, known)
@@ -139,17 +140,17 @@ def train(
         "metrics": ["accuracy"],
     }
     stopping = None
-    if early_stopping or keep == "best":
+    if early_stopping or restore_best_weights:
         stopping = keras.callbacks.EarlyStopping(
-            patience=early_stopping or epochs, restore_best_weights=keep == "best"
+            patience=early_stopping or epochs, restore_best_weights=restore_best_weights
         )
-    augmented = augmentation is not None and views > 0
-    count = None if exact and augmented else views if augmented else 1
+    augmented = augmentation is not None and n_views > 0
+    count = 1 if not augmented else n_views if use_feature_cache else None
     shown = Views(task.train, augmentation if augmented else None, count, seed)
     watched = Views(task.validation)
     start = time.perf_counter()
     with computing_in(precision, model):
-        trained, *sources = _way(model, shown, watched, exact, precision, bank_dtype)
+        trained, *sources = _way(model, shown, watched, use_feature_cache, precision, cache_dtype)
         path = checkpoint_path(
             model,
             task,
@@ -159,11 +160,11 @@ def train(
             learning_rate=learning_rate,
             optimizer=optimizer,
             augmentation=repr(shown.augmentation),
-            views=count,
+            n_views=count,
             precision=precision,
-            bank_dtype=bank_dtype,
+            cache_dtype=cache_dtype,
             early_stopping=early_stopping,
-            keep=keep,
+            restore_best_weights=restore_best_weights,
             seed=seed,
         )
         checkpoint = Checkpoint(path, stopping) if path else None
@@ -200,42 +201,47 @@ def train(
     best = history["val_loss"].idxmin()
     print(
         f"Trained {len(history)} epochs in {seconds:.0f} s; lowest validation loss in epoch {best}."
-        f" The model has the weights of epoch {best if keep == 'best' else len(history)}."
+        f" The model has the weights of epoch {best if restore_best_weights else len(history)}."
     )
     return history
 
 
 def _way(
-    model: keras.Model, shown: Views, watched: Views, exact: bool, precision: str, bank_dtype: str
+    model: keras.Model,
+    shown: Views,
+    watched: Views,
+    use_feature_cache: bool,
+    precision: str,
+    cache_dtype: str,
 ) -> tuple[keras.Model, Callable, Callable]:
-    """Return what to train, and what it is shown of the training and validation pictures."""
+    """Return what to train, and what it is shown of the training and validation images."""
     try:
-        if exact:
-            raise CutError("exact=True")
-        prefix, tail = cut(model)
-        bank = FeatureBank(prefix, precision, bank_dtype)
+        if not use_feature_cache:
+            raise NotCacheableError("use_feature_cache=False")
+        prefix, tail = split_frozen(model)
+        bank = FeatureCache(prefix, precision, cache_dtype)
         features = bank.features(shown), bank.features(watched)
-    except (CutError, BankError) as error:
+    except (NotCacheableError, CacheError) as error:
         print(f"The exact way, the whole network in every step: {error}.", flush=True)
         return model, shown.pixels, watched.pixels
     end = prefix.layers[-1].name
-    print(f"From the feature bank: all layers up to {end!r} stay as they are.", flush=True)
+    print(f"From the feature cache: all layers up to {end!r} stay as they are.", flush=True)
     return tail, *features
 
 
 def _at_once(steps: int) -> int:
     """Return steps_per_execution: it divides the steps of an epoch, or Keras would take more."""
-    return max(count for count in range(1, MOST_AT_ONCE + 1) if steps % count == 0)
+    return max(count for count in range(1, MAX_STEPS_PER_EXECUTION + 1) if steps % count == 0)
 
 
 def check_fits(model: keras.Model, images: ImageSet) -> None:
-    """Raise InputError where a model can't give class probabilities for these pictures."""
+    """Raise InputError where a model can't give class probabilities for these images."""
     check_model(model)
     check_images(images)
     expected, found = model.input_shape[1:], images.pixels.shape[1:]
     if expected != found:
         raise InputError(
-            f"The model takes pictures of {expected}, the task has {found}: "
+            f"The model takes images of {expected}, the task has {found}: "
             "use the same image_size for both"
         )
     classes = len(images.class_names)
@@ -260,7 +266,7 @@ def cross_entropy(model: keras.Model) -> str:
 
 def _progress(epochs: int) -> keras.callbacks.Callback:
     """Return a bar where a person watches, else one line an epoch."""
-    if person_watches():
+    if is_interactive():
         from tqdm.keras import TqdmCallback  # not before `quiet`: it imports Keras, aloud
 
         short = "epoch {n_fmt}/{total_fmt} {bar:10} {remaining} left{postfix}"
@@ -275,7 +281,11 @@ def _progress(epochs: int) -> keras.callbacks.Callback:
         note()
         figures = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
         left = (times[-1] - times[-2]) * (epochs - epoch - 1)
-        cost = f"  about {left:.0f} s to go" if len(times) == SECOND and left >= 1 else ""
+        cost = (
+            f"  about {left:.0f} s to go"
+            if len(times) == TIMESTAMPS_AFTER_EPOCH_2 and left >= 1
+            else ""
+        )
         print(f"epoch {epoch + 1:>3}/{epochs}  {figures}{cost}", flush=True)
 
     return keras.callbacks.LambdaCallback(on_train_begin=note, on_epoch_end=line)
