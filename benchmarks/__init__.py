@@ -1,1 +1,1 @@
-"""How fast the kit is beside the handout of 2020, measured side by side: `make bench`."""
+"""Speed of the kit compared with the handout of 2020: `make bench`."""

@@ -1,4 +1,4 @@
-"""Measure all of it, each part in a process of its own, and write a table and a JSON file."""
+"""Run all benchmarks, each part in its own process, and write a table and a JSON file."""
 
 import json
 import os
@@ -17,11 +17,11 @@ Row = dict[str, object]
 
 
 def main() -> None:
-    """Run one part if it is named, else all of them in turn."""
+    """Run the part that is named, or all of them."""
     if len(sys.argv) > 1:
-        module, function, *arguments = sys.argv[1:]
-        given = [int(each) if each.isdigit() else each for each in arguments]
-        result = getattr(import_module(f"benchmarks.{module}"), function)(*given)
+        module, function, *texts = sys.argv[1:]
+        arguments = [int(text) if text.isdigit() else text for text in texts]
+        result = getattr(import_module(f"benchmarks.{module}"), function)(*arguments)
         print("\n" + json.dumps(result))
         return
     from xraykit.data.tasks import find_data_folder
@@ -29,17 +29,17 @@ def main() -> None:
     os.environ["XRAYKIT_CHALLENGE_DIR"] = str(find_data_folder())
     start, rows = time.perf_counter(), []
     print("| what | handout | kit | ratio |\n|---|---|---|---|")
-    for measure in (trainings, batch_sizes, batches, growth):
-        for row in measure():
+    for benchmark in (trainings, batch_sizes, batches, growth):
+        for row in benchmark():
             rows.append(row)
             print("| {what} | {handout} | {kit} | {ratio} |".format(**row), flush=True)
     minutes = (time.perf_counter() - start) / 60
     TARGET.write_text(json.dumps({"minutes": round(minutes, 1), "rows": rows}, indent=1) + "\n")
-    print(f"\n{minutes:.0f} minutes. Every figure, of each round, is in {TARGET}")
+    print(f"\n{minutes:.0f} minutes. The times of each round are in {TARGET}")
 
 
-def child(module: str, function: str, *arguments: object, cache: str | None = None) -> Row:
-    """Return what a part gives in a new process, on an empty cache unless one is named."""
+def run_part(module: str, function: str, *arguments: object, cache: str | None = None) -> Row:
+    """Return the result of a part in a new process, with an empty cache unless one is named."""
     with tempfile.TemporaryDirectory() as empty:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks", module, function, *map(str, arguments)],
@@ -49,23 +49,22 @@ def child(module: str, function: str, *arguments: object, cache: str | None = No
             check=False,
         )
     if done.returncode:
-        said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        sys.exit(f"{module}.{function} ended with {done.returncode}:\n{said}")
+        output = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        sys.exit(f"{module}.{function} ended with {done.returncode}:\n{output}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def has_bfloat16() -> bool:
-    """Return whether Linux lists the processor's bfloat16 instructions."""
-    listed = Path("/proc/cpuinfo")
-    return listed.exists() and any(
-        flag in listed.read_text().split() for flag in ("amx_bf16", "avx512_bf16")
-    )
+    """Return whether Linux lists bfloat16 instructions of the processor."""
+    path = Path("/proc/cpuinfo")
+    flags = {"amx_bf16", "avx512_bf16"}
+    return path.exists() and not flags.isdisjoint(path.read_text().split())
 
 
-def whole(handout: Row) -> float:
-    """Return the seconds of 100 of the handout's epochs: the first, and the rest like the mean.
+def estimate_total(handout: Row) -> float:
+    """Return the seconds of 100 of the handout's epochs: the first one and 99 times the mean.
 
-    At the end of many an epoch, and not of others, TensorFlow waits for seconds (README).
+    TensorFlow waits for seconds at the end of some epochs (README).
     """
     first, *rest = handout["epochs"]
     return first + (EPOCHS - 1) * mean(rest)
@@ -76,83 +75,91 @@ def trainings() -> Iterator[Row]:
     precisions = ["float32", "mixed_bfloat16"] if has_bfloat16() else ["float32"]
     rounds = []
     for _ in range(ROUNDS):
-        one = {"handout": child("handout", "train", "finetuned", HANDOUT_EPOCHS)}
-        rounds.append(one | {each: child("kit", "train", "finetuned", each) for each in precisions})
+        results = {"handout": run_part("handout", "train", "finetuned", HANDOUT_EPOCHS)}
+        for precision in precisions:
+            results[precision] = run_part("kit", "train", "finetuned", precision)
+        rounds.append(results)
     name = "fine-tuned VGG16 (random weights), 100 epochs (scaled from 4, and 2 and 8)"
-    peer = [whole(each["handout"]) for each in rounds]
+    handout = [estimate_total(results["handout"]) for results in rounds]
     for precision in precisions:
         for part, state in (("a", "cold"), ("b", "warm")):
-            own = [
-                each[precision][state] + (EPOCHS - 2) * each[precision]["epoch"] for each in rounds
+            kit = [
+                results[precision][state] + (EPOCHS - 2) * results[precision]["epoch"]
+                for results in rounds
             ]
-            yield seconds(f"({part}) {name}, bank {state}, {precision}", peer, own)
+            yield compare_times(f"({part}) {name}, cache {state}, {precision}", handout, kit)
     for precision in precisions:
-        peer, own = ([each[who]["memory"] for each in rounds] for who in ("handout", precision))
+        handout, kit = (
+            [results[name]["memory"] for results in rounds] for name in ("handout", precision)
+        )
         yield {
             "what": f"(e) peak anonymous memory of (a), {precision}",
-            "handout": f"{median(peer):.0f} MB",
-            "kit": f"{median(own):.0f} MB",
-            "ratio": f"{median(peer) / median(own):.2f}",
-            "rounds": [peer, own],
+            "handout": f"{median(handout):.0f} MB",
+            "kit": f"{median(kit):.0f} MB",
+            "ratio": f"{median(handout) / median(kit):.2f}",
+            "rounds": [handout, kit],
         }
 
 
 def batch_sizes() -> Iterator[Row]:
-    """Measure (c): report B's table against one of its points."""
-    peer = [whole(child("handout", "train", "wide", HANDOUT_EPOCHS)) for _ in range(ROUNDS)]
+    """Measure (c): all of report B's batch sizes, against one of them with the handout."""
+    handout = [
+        estimate_total(run_part("handout", "train", "wide", HANDOUT_EPOCHS)) for _ in range(ROUNDS)
+    ]
     with tempfile.TemporaryDirectory() as cache:
-        measured = [child("kit", "batch_sizes", cache=cache) for _ in range(ROUNDS)]
-    own = [measured[0]["bank"] + each["total"] for each in measured]  # built in the first alone
-    what = "(c) wide VGG16 (random weights), 100 epochs (scaled from 4), 11 sizes beside 1"
-    yield seconds(what, peer, own)
+        results = [run_part("kit", "batch_sizes", cache=cache) for _ in range(ROUNDS)]
+    # Only the first process computes the cached features.
+    kit = [results[0]["cache"] + result["total"] for result in results]
+    name = "(c) wide VGG16 (random weights), 100 epochs (scaled from 4), 11 sizes against 1"
+    yield compare_times(name, handout, kit)
 
 
 def batches() -> Iterator[Row]:
     """Measure (d): augmented batches."""
-    rates = child("kit", "batches")
+    rates = run_part("kit", "batches")
     for source in ("arrays", "files"):
-        peer, own = rates[f"handout, {source}"], rates[f"kit, {source}"]
+        handout, kit = rates[f"handout, {source}"], rates[f"kit, {source}"]
         yield {
             "what": f"(d) {source} to augmented batches, the first epoch, the handout's limits",
-            "handout": f"{median(peer):.0f} images/s",
-            "kit": f"{median(own):.0f} images/s",
-            "ratio": f"{median(k / h for h, k in zip(peer, own, strict=True)):.1f}",
-            "rounds": [peer, own],
+            "handout": f"{median(handout):.0f} images/s",
+            "kit": f"{median(kit):.0f} images/s",
+            "ratio": f"{median(k / h for h, k in zip(handout, kit, strict=True)):.1f}",
+            "rounds": [handout, kit],
         }
 
 
 def growth() -> Iterator[Row]:
-    """Measure (f): ten times the images, against ten times the time."""
+    """Measure (f): time and memory for ten times as many images."""
     sizes = (300, 3_000, 30_000)
     with tempfile.TemporaryDirectory() as folder:
-        rounds = [[child("kit", "growth", folder, n) for n in sizes] for _ in range(ROUNDS)]
+        rounds = [[run_part("kit", "growth", folder, n) for n in sizes] for _ in range(ROUNDS)]
     for small, large in ((0, 1), (1, 2)):
         times, memory = (
-            [[each[i][what] for each in rounds] for i in (small, large)]
-            for what in ("seconds", "memory")
+            [[results[i][quantity] for results in rounds] for i in (small, large)]
+            for quantity in ("seconds", "memory")
         )
         ratio = median(b / a / 10 for a, b in zip(*times, strict=True))
-        grown = median(b / a for a, b in zip(*memory, strict=True))
+        memory_ratio = median(b / a for a, b in zip(*memory, strict=True))
         yield {
             "what": f"(f) {sizes[large]:,} images from files, MobileNet 0.25 (random weights), "
-            f"3 epochs, beside {sizes[small]:,}",
+            f"3 epochs, against {sizes[small]:,}",
             "handout": "–",
             "kit": f"{median(times[1]):.1f} s ({median(times[0]):.1f}), "
             f"{median(memory[1]):.0f} MB ({median(memory[0]):.0f})",
-            "ratio": f"time per image {ratio:.2f}, memory {grown:.2f}",
+            "ratio": f"time per image {ratio:.2f}, memory {memory_ratio:.2f}",
             "rounds": [times, memory],
         }
 
 
-def seconds(what: str, peer: list[float], own: list[float]) -> Row:
-    """Return a row of two times, medians, with the median of the ratios of each round."""
-    ratio = median(p / o for p, o in zip(peer, own, strict=True))
+def compare_times(name: str, handout: list[float], kit: list[float]) -> Row:
+    """Return a row with the median times, and the median of the rounds' ratios."""
+    ratio = median(h / k for h, k in zip(handout, kit, strict=True))
     return {
-        "what": what,
-        "handout": f"{median(peer):,.0f} s",
-        "kit": f"{median(own):,.0f} s",
+        "what": name,
+        "handout": f"{median(handout):,.0f} s",
+        "kit": f"{median(kit):,.0f} s",
         "ratio": f"{ratio:.1f}",
-        "rounds": [peer, own],
+        "rounds": [handout, kit],
     }
 
 

@@ -1,6 +1,6 @@
-"""What augmentation, kept views, BatchNorm and precision do to accuracy, by cross-validation.
+"""The effect of augmentation, views, BatchNorm and precision on accuracy, in cross-validation.
 
-Not part of `make bench`; each takes its time: `python -m benchmarks accuracy NAME BACKBONE`.
+Not part of `make bench`, because it is slow: `python -m benchmarks accuracy NAME BACKBONE`.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ NETWORKS = {
     "MobileNet": {"alpha": 0.75},
     "ResNet50": {"end_at": "conv4_block6_out"},
 }
-PERTURBATIONS = {
+VARIANTS = {
     "augmentation": {
         "none": {},
         "the kit's": {"augmentation": "kit"},
@@ -42,7 +42,7 @@ def augmentation(backbone: str) -> list[str]:
 
 
 def views(backbone: str) -> list[str]:
-    """Compare new views in each epoch with 8 that are kept."""
+    """Compare new views in each epoch with 8 cached ones."""
     return _compare("views", backbone)
 
 
@@ -57,33 +57,34 @@ def precision(backbone: str) -> list[str]:
 
 
 def _compare(name: str, backbone: str) -> list[str]:
-    """Return a line a way: right of all, mean over folds, and the difference to the first way."""
+    """Return a line per variant: correct images, mean over folds, difference to the first."""
     lines, first = [], None
-    for way, options in PERTURBATIONS[name].items():
-        folds = pd.concat([_folds(backbone, seed, **options) for seed in SEEDS])
-        correct, rates = int(folds["sum"].sum()), folds["mean"].to_numpy()
-        first = rates if first is None else first
+    for variant, options in VARIANTS[name].items():
+        folds = pd.concat([_cross_validate(backbone, seed, **options) for seed in SEEDS])
+        correct, accuracies = int(folds["sum"].sum()), folds["mean"].to_numpy()
+        first = accuracies if first is None else first
         score = xk.Proportion(correct, int(folds["count"].sum()))
-        line = f"{backbone}, {way}: {score}; mean of {len(rates)} folds {rates.mean():.3f}"
-        if rates is not first:
-            gap = rates - first
-            low, high = stats.t.interval(0.95, len(gap) - 1, gap.mean(), stats.sem(gap))
-            line += f"; difference {gap.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+        mean = f"mean of {len(accuracies)} folds {accuracies.mean():.3f}"
+        line = f"{backbone}, {variant}: {score}; {mean}"
+        if accuracies is not first:
+            gains = accuracies - first
+            low, high = stats.t.interval(0.95, len(gains) - 1, gains.mean(), stats.sem(gains))
+            line += f"; difference {gains.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
         print(line, flush=True)
         lines.append(line)
     return lines
 
 
 @cache
-def _task() -> xk.Task:
+def _load_task() -> xk.Task:
     return xk.load_task("multiclass")
 
 
-def _folds(backbone: str, seed: int, **settings: object) -> pd.DataFrame:
+def _cross_validate(backbone: str, seed: int, **settings: object) -> pd.DataFrame:
     keras.utils.clear_session()
     recipe = xk.recipes["task2-mobilenetv2"].override(
         backbone=backbone, epochs=EPOCHS, **NETWORKS[backbone], **settings
     )
-    predictions = xk.cross_validate(recipe, _task(), folds=FOLDS, seed=seed)
+    predictions = xk.cross_validate(recipe, _load_task(), folds=FOLDS, seed=seed)
     correct = predictions["true"] == predictions["predicted"]
     return correct.groupby(predictions["fold"]).agg(["sum", "count", "mean"]).astype(np.float64)

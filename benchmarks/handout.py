@@ -1,4 +1,4 @@
-"""The handout's way, written out: the legacy generator and `fit`, all of the network each step."""
+"""The handout's training: the legacy generator and `fit`, the whole network in each step."""
 
 import itertools
 import os
@@ -13,12 +13,12 @@ from .memory import PeakMemory
 # isort: split
 from tensorflow.keras.preprocessing.image import DirectoryIterator, ImageDataGenerator
 
-BATCH, TRAIN = 10, 216
+BATCH_SIZE, N_TRAIN = 10, 216
 
 
-def generator() -> ImageDataGenerator:
-    """Return the handout's generator, with the statistics that it asks for and never computes."""
-    warnings.simplefilter("ignore")  # which it says in each batch
+def build_generator() -> ImageDataGenerator:
+    """Return the handout's generator; it requests statistics that it never computes."""
+    warnings.simplefilter("ignore")  # it warns of that in each batch
     return ImageDataGenerator(
         rescale=1 / 255,
         featurewise_center=True,
@@ -37,19 +37,19 @@ def generator() -> ImageDataGenerator:
     )
 
 
-def from_files(subset: str) -> DirectoryIterator:
-    """Return batches of augmented images, decoded anew in each epoch."""
-    return generator().flow_from_directory(
+def read_batches(subset: str) -> DirectoryIterator:
+    """Return batches of augmented images, which are decoded again in each epoch."""
+    return build_generator().flow_from_directory(
         Path(os.environ["XRAYKIT_CHALLENGE_DIR"], "all", "train"),
         target_size=(224, 224),
-        batch_size=BATCH,
+        batch_size=BATCH_SIZE,
         class_mode="categorical",
         subset=subset,
         seed=42,
     )
 
 
-def network(kind: str) -> keras.Model:
+def build_network(kind: str) -> keras.Model:
     """Return VGG16 with the head of report A's fine-tuned or report B's wide network."""
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(224, 224, 3))
     for layer in base.layers:
@@ -74,21 +74,21 @@ def network(kind: str) -> keras.Model:
 
 
 def train(kind: str, epochs: int) -> dict[str, object]:
-    """Measure each of a few epochs of one `fit`; the first has Keras' tracing in it.
+    """Time each of a few epochs of one `fit`; the first includes Keras' tracing.
 
-    The handout gives `fit` the steps of an epoch, too; Keras 3 would then end every second epoch
-    after one batch.
+    The handout also passes the steps per epoch to `fit`; with Keras 3 every second epoch would then
+    end after one batch.
     """
-    model, times = network(kind), [time.perf_counter()]
-    watch = keras.callbacks.LambdaCallback(
+    model, times = build_network(kind), [time.perf_counter()]
+    timer = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda *_: times.append(time.perf_counter())
     )
     with PeakMemory() as memory:
         model.fit(
-            from_files("training"),
-            validation_data=from_files("validation"),
+            read_batches("training"),
+            validation_data=read_batches("validation"),
             epochs=epochs,
-            callbacks=[watch],
+            callbacks=[timer],
             verbose=0,
         )
     return {"epochs": [b - a for a, b in itertools.pairwise(times)], "memory": memory.peak}

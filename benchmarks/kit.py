@@ -1,4 +1,4 @@
-"""The kit's way: `xk.train`, from the feature cache."""
+"""The kit's training: `xk.train`, with the feature cache."""
 
 import os
 import time
@@ -17,47 +17,47 @@ from xraykit.training.batches import Batches, Views
 from . import handout
 from .memory import PeakMemory
 
-FEW, MORE = 2, 8  # epochs: the difference of the two trainings gives the time of one
+SHORT, LONG = 2, 8  # epochs: the difference of the two trainings gives the time of one
 
 
-def network(kind: str, class_names: tuple[str, ...]) -> keras.Model:
-    """Return the same network as the handout's, in one piece and with its own preprocessing."""
+def build_network(kind: str, class_names: tuple[str, ...]) -> keras.Model:
+    """Return the handout's network as a flat model that contains its preprocessing."""
     return xk.recipes[f"task2-vgg16-{kind}"].override(weights=None).build(class_names)
 
 
 def train(kind: str, precision: str) -> dict[str, object]:
-    """Measure one training from images on disk and an empty cache, and two with it warm."""
+    """Time one training from files with an empty cache, and two with a warm cache."""
     with PeakMemory() as memory:
         start = time.perf_counter()
         task = xk.load_task("multiclass", os.environ["XRAYKIT_CHALLENGE_DIR"])
-        _train(kind, task, FEW, precision)
+        _train(kind, task, SHORT, precision)
         cold = time.perf_counter() - start
-        warm, longer = (_train(kind, task, epochs, precision) for epochs in (FEW, MORE))
-    epoch = (longer - warm) / (MORE - FEW)
+        warm, longer = (_train(kind, task, epochs, precision) for epochs in (SHORT, LONG))
+    epoch = (longer - warm) / (LONG - SHORT)
     return {"cold": cold, "warm": warm, "epoch": epoch, "memory": memory.peak}
 
 
 def batch_sizes() -> dict[str, object]:
-    """Measure report B's table, 100 epochs at each of 11 batch sizes, from one bank.
+    """Time report B's table, 100 epochs at each of 11 batch sizes, with one feature cache.
 
-    One round of it a process: TensorFlow keeps the memory of each network that was trained in one.
+    One round per process: TensorFlow keeps the memory of every network that a process trains.
     """
     task = xk.load_task("multiclass", os.environ["XRAYKIT_CHALLENGE_DIR"])
     start = time.perf_counter()
     _train("wide", task, 1, "float32")
-    bank = time.perf_counter() - start
-    start_up = _train("wide", task, 1, "float32")  # with one epoch in it
+    cache = time.perf_counter() - start
+    start_up = _train("wide", task, 1, "float32")  # includes one epoch
     total = 0.0
     for size in range(5, 16):
         total += start_up + 99 * (_train("wide", task, 4, "float32", size) - start_up) / 3
-    return {"bank": bank, "total": total}
+    return {"cache": cache, "total": total}
 
 
 def _train(kind: str, task: xk.Task, epochs: int, precision: str, batch_size: int = 10) -> float:
     keras.utils.clear_session()
     start = time.perf_counter()
     xk.train(
-        network(kind, task.class_names),
+        build_network(kind, task.class_names),
         task,
         epochs,
         batch_size=batch_size,
@@ -70,7 +70,7 @@ def _train(kind: str, task: xk.Task, epochs: int, precision: str, batch_size: in
 
 
 def batches() -> dict[str, object]:
-    """Measure images a second to augmented batches, with the handout's values for both."""
+    """Measure augmented images per second, with the handout's values for both."""
     root = os.environ["XRAYKIT_CHALLENGE_DIR"]
     task = xk.load_task("multiclass", root)
     images = task.development
@@ -78,44 +78,44 @@ def batches() -> dict[str, object]:
     files = [task.root / path for path in images.paths]
     rates: dict[str, list[float]] = {}
 
-    def measure(name: str, count: int, start: float) -> None:
+    def record(name: str, count: int, start: float) -> None:
         rates.setdefault(name, []).append(count / (time.perf_counter() - start))
 
-    def kit(images: xk.ImageSet, epoch: int) -> None:
+    def read_epoch(images: xk.ImageSet, epoch: int) -> None:
         views = Views(images, xk.Augmentation.handout(), None, 42)
-        shown = Batches(views, views.pixels, handout.BATCH, 42)
-        for number in range(epoch * len(shown), (epoch + 1) * len(shown)):
-            shown[number]
+        epoch_batches = Batches(views, views.pixels, handout.BATCH_SIZE, 42)
+        for number in range(epoch * len(epoch_batches), (epoch + 1) * len(epoch_batches)):
+            epoch_batches[number]
 
     for epoch in range(3):
         start = time.perf_counter()
-        flow = handout.generator().flow(floats, batch_size=handout.BATCH)
+        flow = handout.build_generator().flow(floats, batch_size=handout.BATCH_SIZE)
         for number in range(len(flow)):
             flow[number]
-        measure("handout, arrays", len(images), start)
+        record("handout, arrays", len(images), start)
         start = time.perf_counter()
-        kit(images, epoch)
-        measure("kit, arrays", len(images), start)
+        read_epoch(images, epoch)
+        record("kit, arrays", len(images), start)
         start = time.perf_counter()
-        flow = handout.from_files("training")
+        flow = handout.read_batches("training")
         for number in range(len(flow)):
             flow[number]
-        measure("handout, files", handout.TRAIN, start)
+        record("handout, files", handout.N_TRAIN, start)
         start = time.perf_counter()
         pixels = np.stack(thread_map(lambda path: read_image(path, 224)[0], files))
-        kit(replace(images, pixels=pixels), epoch)
-        measure("kit, files", len(images), start)
+        read_epoch(replace(images, pixels=pixels), epoch)
+        record("kit, files", len(images), start)
     return rates
 
 
-def growth(folder: str, images: int) -> dict[str, object]:
-    """Measure a training on so many images, read from their files, with a small frozen network.
+def growth(folder: str, n_images: int) -> dict[str, object]:
+    """Measure a training with a small frozen network on images that are read from their files.
 
-    They are the challenge's, made small, again and again, each time with another first pixel.
+    The images are small copies of the challenge's, each with another first pixel.
     """
-    root = Path(folder, str(images))
+    root = Path(folder, str(n_images))
     if not root.exists():
-        _repeat(root, images)
+        _write_copies(root, n_images)
     with PeakMemory() as memory:
         start = time.perf_counter()
         task = xk.load_task("binary", root, image_size=40, in_memory=False)
@@ -127,10 +127,10 @@ def growth(folder: str, images: int) -> dict[str, object]:
     return {"seconds": seconds, "memory": memory.peak}
 
 
-def _repeat(root: Path, images: int) -> None:
+def _write_copies(root: Path, n_images: int) -> None:
     task = xk.load_task("binary", os.environ["XRAYKIT_CHALLENGE_DIR"], image_size=40)
     images = task.development
-    for number in range(images):
+    for number in range(n_images):
         row = number % len(images)
         pixels = images.pixels[row].copy()
         pixels[0, 0] = [number // 65536, number // 256 % 256, number % 256]

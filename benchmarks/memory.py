@@ -1,11 +1,11 @@
-"""Anonymous memory: what a process holds itself, without the pages of files that it has mapped."""
+"""Anonymous memory: the memory of a process without the pages of mapped files."""
 
 import threading
 from pathlib import Path
 
 
 class PeakMemory:
-    """The most anonymous memory (RssAnon, Linux) within a `with` block, in MB."""
+    """The peak anonymous memory (RssAnon, Linux) within a `with` block, in MB."""
 
     def __enter__(self) -> "PeakMemory":
         self.peak, self.done = 0.0, threading.Event()

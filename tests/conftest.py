@@ -1,4 +1,4 @@
-"""Images for tests: a tiny challenge drawn here, and the real one where there is one."""
+"""Images for tests: a tiny synthetic challenge, and the real one if it is available."""
 
 import os
 from pathlib import Path
@@ -10,11 +10,11 @@ from PIL import Image
 import xraykit as xk
 from xraykit.models.weights import candidate_files
 
-# Workers share the cores: scikit-learn's threads, and the notebooks', would wait for each other.
+# Workers share the cores; threads of scikit-learn and the notebooks would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CLASSES = ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
-# Numbers that the real challenge doesn't use, so that the manifest knows none of these.
+# The real challenge doesn't use these numbers, so the manifest has none of these images.
 NAMES = {
     "normal": "NORMAL2-IM-{:04d}-0001.jpeg",
     "covid": "covid scan é {}.png",
@@ -24,7 +24,7 @@ NAMES = {
 
 
 def draw(path, label, seed, size=40):
-    """Write a grey image with a bright bar whose place tells the class, and noise."""
+    """Write a gray image of noise, with a bright bar whose position depends on the class."""
     pixels = np.random.default_rng(seed).integers(0, 120, (size, size), dtype=np.uint8)
     start = 4 + 9 * CLASSES.index(label)
     pixels[:, start : start + 6] += 120
@@ -45,8 +45,8 @@ def draw_challenge(root, train=24, test=4):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Features are kept where no other session looks."""
+def session_cache(tmp_path_factory):
+    """Use a feature cache for this session only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XRAYKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -54,13 +54,13 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture
 def challenge(tmp_path):
-    """A tiny challenge of 24 training and 4 test images a class, to be damaged at will."""
+    """A tiny challenge of 24 training and 4 test images per class; tests may change it."""
     return draw_challenge(tmp_path / "challenge")
 
 
 @pytest.fixture(scope="session")
 def drawn_challenge(tmp_path_factory):
-    """The same, to be read only."""
+    """The same challenge for reading only."""
     return draw_challenge(tmp_path_factory.mktemp("drawn"))
 
 
@@ -79,30 +79,30 @@ def small_cnn(binary):
     return xk.build_classifier("SmallCNN", binary.class_names, image_size=32)
 
 
-def _folder(variable):
+def _find_folder(variable):
     if variable not in os.environ:
-        pytest.skip(f"{variable} is not set: needs what can't be shipped")
+        pytest.skip(f"{variable} is not set: this test needs files that can't be distributed")
     return Path(os.environ[variable])
 
 
 @pytest.fixture(scope="session")
 def real_challenge():
-    return _folder("XRAYKIT_CHALLENGE_DIR")
+    return _find_folder("XRAYKIT_CHALLENGE_DIR")
 
 
 @pytest.fixture(scope="session")
 def real_weights():
-    return _folder("XRAYKIT_WEIGHTS_DIR")
+    return _find_folder("XRAYKIT_WEIGHTS_DIR")
 
 
 @pytest.fixture(scope="session")
 def real_vgg16(real_weights):
     if not any((real_weights / file).is_file() for file in candidate_files("VGG16", 1.0)):
-        pytest.skip("XRAYKIT_WEIGHTS_DIR holds no weights of VGG16, which can't be shipped")
+        pytest.skip("XRAYKIT_WEIGHTS_DIR has no VGG16 weights, which can't be distributed")
 
 
 @pytest.fixture
 def no_environment(monkeypatch):
-    """Neither images nor weights are named by the environment."""
+    """Unset the environment variables for images and weights."""
     for variable in ("XRAYKIT_CHALLENGE_DIR", "XRAYKIT_WEIGHTS_DIR"):
         monkeypatch.delenv(variable, raising=False)

@@ -3,7 +3,7 @@ import pytest
 from xraykit.files import atomic_write
 
 
-def test_when_a_file_is_replaced_then_who_reads_the_old_one_reads_it_whole(tmp_path):
+def test_atomic_write_leaves_open_readers_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with path.open() as reader:
@@ -13,7 +13,7 @@ def test_when_a_file_is_replaced_then_who_reads_the_old_one_reads_it_whole(tmp_p
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_when_writing_fails_then_the_old_file_stays_and_nothing_is_left(tmp_path):
+def test_atomic_write_failure_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
 

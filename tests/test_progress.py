@@ -5,19 +5,19 @@ import pytest
 from xraykit.progress import thread_map
 
 
-def test_when_one_fails_then_nothing_goes_on_after_the_error():
-    begun, ended = [], []
+def test_thread_map_starts_nothing_after_an_error():
+    started, finished = [], []
 
     def work(number):
         if number == 0:
             raise OSError("No space left on device")
-        begun.append(number)
+        started.append(number)
         time.sleep(0.05)
-        ended.append(number)
+        finished.append(number)
 
     with pytest.raises(OSError, match="No space left"):
         thread_map(work, range(100))
-    assert sorted(begun) == sorted(ended)
-    before = len(begun)
+    assert sorted(started) == sorted(finished)
+    before = len(started)
     time.sleep(0.2)
-    assert len(begun) == before < 100
+    assert len(started) == before < 100

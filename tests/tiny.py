@@ -1,4 +1,4 @@
-"""Tiny notebooks, which need no TensorFlow and run in a second."""
+"""Tiny notebooks that run in a second without TensorFlow."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ save_to: str = ""
 
 
 def write_notebook(path, *cells, parameters=PARAMETERS, kernel="python3"):
-    """Write a notebook of cells (id, source, nbgrader's facts), after one of parameters."""
+    """Write a notebook: a parameters cell, then cells (id, source, nbgrader metadata)."""
     first = [("parameters", parameters, None)] if parameters is not None else []
     notebook = nbformat.v4.new_notebook()
     if kernel:
@@ -39,7 +39,7 @@ def write_notebook(path, *cells, parameters=PARAMETERS, kernel="python3"):
 
 
 def xraykit(*arguments, **options):
-    """Run the command as a process of its own."""
+    """Run the `xraykit` command in a subprocess."""
     environment = os.environ | options.pop("env", {})
     return subprocess.run(
         [XRAYKIT, *arguments], capture_output=True, text=True, env=environment, **options

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, imported without the messages that both print at start-up."""
+"""Keras on TensorFlow, imported without their start-up messages."""
 
 import os
 import sys
@@ -10,25 +10,25 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextmanager
-def _no_standard_error() -> Iterator[None]:
-    """Send file descriptor 2 nowhere: TensorFlow logs there from C++, past Python's own streams."""
+def _silence_standard_error() -> Iterator[None]:
+    """Redirect file descriptor 2 to nowhere: TensorFlow's C++ code writes there directly."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    original = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(devnull, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(devnull)
+        os.close(original)
 
 
-with _no_standard_error():
+with _silence_standard_error():
     import keras
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")  # its advice on retracing is not for our readers
-    tf.config.list_physical_devices()  # looks for a GPU, and complains here rather than later
+    tf.get_logger().setLevel("ERROR")  # hides its advice on retracing
+    tf.config.list_physical_devices()  # looks for a GPU; its warnings appear here, silenced
 
 __all__ = ["keras", "tf"]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files: those that come with the package, and atomic output (completely, or not at all)."""
 
 import os
 from collections.abc import Callable
@@ -8,8 +8,14 @@ from pathlib import Path
 from .errors import InputError
 
 
+def shipped_path(name: str) -> Path:
+    """Return a file or folder that is next to the package in a clone, and inside it in a wheel."""
+    package = Path(__file__).parent
+    return package / name if (package / name).exists() else package.parent / name
+
+
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file under another name beside `path`, and rename it when it is done."""
+    """Call `write` with a temporary path beside `path`, then rename that file to `path`."""
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         write(partial)
@@ -23,12 +29,12 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write a text whole or not at all, its folder made if need be.
+    """Write a text file atomically; its folder is created if necessary.
 
     Raises
     ------
     InputError
-        If it can't be written.
+        If the file can't be written.
     """
     path = Path(path).expanduser()
     try:

@@ -16,22 +16,22 @@ def student(units=256, name="features", activation="relu", scaled=False):
     return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
 
 
-def checked(model, capsys):
+def check(model, capsys):
     xk.check_classifier(model, xk.build_classifier("SmallCNN", NAMES, image_size=32))
     return capsys.readouterr().out.splitlines()
 
 
-def test_when_build_is_right_then_every_line_is_ticked(capsys):
-    assert [line[0] for line in checked(student(), capsys)] == ["✅"] * 6
+def test_check_classifier_of_a_correct_model_ticks_every_line(capsys):
+    assert [line[0] for line in check(student(), capsys)] == ["✅"] * 6
 
 
-def test_when_layer_has_another_width_then_expected_and_got_are_said(capsys):
-    lines = checked(student(units=128), capsys)
+def test_check_classifier_of_another_width_prints_both_widths(capsys):
+    lines = check(student(units=128), capsys)
     assert "❌ a layer named 'features': expected (256,), got (128,)" in lines
 
 
-def test_when_layer_has_no_name_then_it_is_said(capsys):
-    lines = checked(student(name="dense"), capsys)
+def test_check_classifier_without_the_layer_name_prints_none(capsys):
+    lines = check(student(name="dense"), capsys)
     assert "❌ a layer named 'features': expected (256,), got none" in lines
 
 
@@ -42,13 +42,13 @@ def test_when_layer_has_no_name_then_it_is_said(capsys):
         ({"activation": None}, "❌ the head's layers, in their order"),
     ],
 )
-def test_when_one_thing_is_wrong_then_only_its_line_fails(capsys, mistake, line):
-    failed = [line for line in checked(student(**mistake), capsys) if line[0] == "❌"]
+def test_check_classifier_with_one_error_fails_one_line(capsys, mistake, line):
+    failed = [line for line in check(student(**mistake), capsys) if line[0] == "❌"]
     assert len(failed) == 1 and failed[0].startswith(line)
 
 
-def test_when_a_layer_was_frozen_by_mistake_then_only_that_line_fails(capsys):
+def test_check_classifier_with_a_frozen_layer_fails_one_line(capsys):
     model = student()
     model.get_layer("block1_conv").trainable = False
-    failed = [line for line in checked(model, capsys) if line[0] == "❌"]
+    failed = [line for line in check(model, capsys) if line[0] == "❌"]
     assert len(failed) == 1 and failed[0].startswith("❌ as many of them trainable")

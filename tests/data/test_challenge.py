@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 
 import xraykit as xk
-from xraykit.data import challenge as module
-from xraykit.data.challenge import compare, import_challenge, manifest, patient_of
+from xraykit.data import challenge as challenge_module
+from xraykit.data.challenge import (
+    compare_with_manifest,
+    find_patient,
+    import_challenge,
+    read_manifest,
+)
 
 
-def test_manifest_holds_facts_of_every_image_and_nothing_else():
-    rows = manifest()
+def test_read_manifest_has_one_row_per_image():
+    rows = read_manifest()
     assert rows.groupby(rows["path"].str.split("/").str[0]).size().to_dict() == {
         "all": 306,
         "two": 148,
     }
-    wanted = ["path", "class", "split", "patient", "view", "sha256", "licence", "source"]
-    assert list(rows.columns) == wanted
+    columns = ["path", "class", "split", "patient", "view", "sha256", "licence", "source"]
+    assert list(rows.columns) == columns
     assert rows["sha256"].str.fullmatch("[0-9a-f]{64}").all()
 
 
@@ -35,18 +40,18 @@ def test_manifest_holds_facts_of_every_image_and_nothing_else():
         ("x/persona grata.png", "image:abcabcabcabc"),
     ],
 )
-def test_when_file_name_tells_the_patient_then_it_is_used(path, patient):
-    assert patient_of(path, "abc" * 20) == patient
+def test_find_patient_reads_the_file_name(path, patient):
+    assert find_patient(path, "abc" * 20) == patient
 
 
-def test_when_known_image_was_renamed_then_its_content_tells_the_patient():
-    row = manifest().iloc[0]
-    assert patient_of("x/renamed.jpeg", row["sha256"]) == row["patient"]
+def test_find_patient_renamed_image_is_recognized_by_content():
+    row = read_manifest().iloc[0]
+    assert find_patient("x/renamed.jpeg", row["sha256"]) == row["patient"]
 
 
 @pytest.fixture
-def known(drawn_challenge, tmp_path, monkeypatch):
-    """A manifest of the drawn challenge in place of the real one."""
+def n_known(drawn_challenge, tmp_path, monkeypatch):
+    """Replace the real manifest by one of the drawn challenge; return its number of images."""
     path = tmp_path / "manifest.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -57,47 +62,47 @@ def known(drawn_challenge, tmp_path, monkeypatch):
             relative = image.relative_to(drawn_challenge)
             digest = sha256(image.read_bytes()).hexdigest()
             writer.writerow([relative.as_posix(), *relative.parts[2:0:-1], "p", "", digest, "", ""])
-    monkeypatch.setattr(module, "MANIFEST", path)
-    manifest.cache_clear()
+    monkeypatch.setattr(challenge_module, "MANIFEST", path)
+    read_manifest.cache_clear()
     yield 168
-    manifest.cache_clear()
+    read_manifest.cache_clear()
 
 
 def tree(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_when_folder_is_whole_then_it_is_copied_and_left_as_it_was(known, challenge, tmp_path):
+def test_import_challenge_complete_folder_is_copied_and_unchanged(n_known, challenge, tmp_path):
     before = tree(challenge)
-    found = import_challenge(challenge, tmp_path / "data")
-    assert len(found.same) == known and not found.missing
+    comparison = import_challenge(challenge, tmp_path / "data")
+    assert len(comparison.same) == n_known and not comparison.missing
     assert len(xk.load_task("binary", tmp_path / "data", image_size=8).test) == 8
     assert tree(challenge) == before
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["all", "two"]
 
 
-def test_when_zip_has_a_folder_on_top_and_no_two_then_all_serves(known, challenge, tmp_path):
+def test_import_challenge_zip_without_two_uses_all(n_known, challenge, tmp_path):
     shutil.rmtree(challenge / "two")
     archive = shutil.make_archive(tmp_path / "copy", "zip", tmp_path, "challenge")
-    found = import_challenge(tmp_path / "copy.zip", tmp_path / "data")
-    assert archive and len(found.same) == known
+    comparison = import_challenge(tmp_path / "copy.zip", tmp_path / "data")
+    assert archive and len(comparison.same) == n_known
 
 
-def test_when_images_are_missing_or_different_then_they_are_named(known, challenge, tmp_path):
-    gone, changed = (
+def test_import_challenge_names_missing_and_different_images(n_known, challenge, tmp_path):
+    missing, changed = (
         sorted(path.name for path in (challenge / "all/train" / label).iterdir())[0]
         for label in ("pneumonia_bac", "pneumonia_vir")
     )
-    (challenge / "all/train/pneumonia_bac" / gone).unlink()
+    (challenge / "all/train/pneumonia_bac" / missing).unlink()
     path = challenge / "all/train/pneumonia_vir" / changed
     path.write_bytes(path.read_bytes() + b"\0")
     (challenge / "notes.txt").write_text("hello")
-    found = import_challenge(challenge, tmp_path / "data")
-    assert found.missing == (f"all/train/pneumonia_bac/{gone}",)
-    assert list(found.different) == [f"all/train/pneumonia_vir/{changed}"]
-    said = str(found)
-    assert f"{known - 2} of {known}" in said and gone in said and changed in said
-    assert "notes.txt" in said
+    comparison = import_challenge(challenge, tmp_path / "data")
+    assert comparison.missing == (f"all/train/pneumonia_bac/{missing}",)
+    assert list(comparison.different) == [f"all/train/pneumonia_vir/{changed}"]
+    text = str(comparison)
+    assert f"{n_known - 2} of {n_known}" in text and missing in text and changed in text
+    assert "notes.txt" in text
     assert (tmp_path / "data" / "all/train/pneumonia_vir" / changed).exists()
 
 
@@ -110,7 +115,7 @@ def evil_zip(tmp_path, challenge):
     return path
 
 
-def test_when_zip_points_outside_then_nothing_is_written_there(known, challenge, tmp_path):
+def test_import_challenge_zip_with_outside_paths_stays_inside(n_known, challenge, tmp_path):
     before = {path for path in tmp_path.rglob("*") if challenge not in path.parents}
     import_challenge(evil_zip(tmp_path, challenge), tmp_path / "in" / "data")
     after = {path for path in tmp_path.rglob("*") if challenge not in path.parents}
@@ -130,35 +135,35 @@ def bad_sources(tmp_path):
     }
 
 
-@pytest.mark.usefixtures("known")
-def test_when_source_is_bad_then_one_line_says_so_and_nothing_is_left(tmp_path):
+@pytest.mark.usefixtures("n_known")
+def test_import_challenge_bad_source_raises_and_leaves_nothing(tmp_path):
     for name, message in bad_sources(tmp_path).items():
         with pytest.raises(xk.InputError, match=message):
             import_challenge(tmp_path / name, tmp_path / "data")
         assert not list((tmp_path / "data").glob("*"))
 
 
-@pytest.mark.usefixtures("known")
-def test_when_zip_is_a_bomb_then_it_is_not_unpacked(challenge, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_UNPACKED_BYTES", 1000)
+@pytest.mark.usefixtures("n_known")
+def test_import_challenge_zip_bomb_is_not_unpacked(challenge, tmp_path, monkeypatch):
+    monkeypatch.setattr(challenge_module, "MAX_UNPACKED_BYTES", 1000)
     shutil.make_archive(tmp_path / "copy", "zip", challenge)
     with pytest.raises(xk.InputError, match="would unpack to"):
         import_challenge(tmp_path / "copy.zip", tmp_path / "data")
 
 
-@pytest.mark.usefixtures("known")
-def test_when_images_are_there_already_then_they_are_kept(challenge, tmp_path):
-    mine = tmp_path / "data/two/mine.txt"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("keep")
+@pytest.mark.usefixtures("n_known")
+def test_import_challenge_existing_images_are_kept(challenge, tmp_path):
+    existing = tmp_path / "data/two/mine.txt"
+    existing.parent.mkdir(parents=True)
+    existing.write_text("keep")
     with pytest.raises(xk.InputError, match="already there"):
         import_challenge(challenge, tmp_path / "data")
-    assert mine.read_text() == "keep"
+    assert existing.read_text() == "keep"
 
 
-def test_when_copy_is_the_real_challenge_then_every_image_is_known(real_challenge):
-    found = compare(real_challenge)
-    assert (len(found.same), found.different, found.missing) == (454, {}, ())
+def test_compare_with_manifest_real_challenge_is_complete(real_challenge):
+    comparison = compare_with_manifest(real_challenge)
+    assert (len(comparison.same), comparison.different, comparison.missing) == (454, {}, ())
 
 
 def run_command(source, to):
@@ -167,15 +172,15 @@ def run_command(source, to):
     return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
-@pytest.mark.usefixtures("known")
-def test_when_destination_is_a_file_then_one_line_says_so(challenge, tmp_path):
+@pytest.mark.usefixtures("n_known")
+def test_data_challenge_command_destination_is_a_file_exits_2(challenge, tmp_path):
     (tmp_path / "file").touch()
-    done = run_command(challenge, tmp_path / "file")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "Can't copy" in done.stderr
+    process = run_command(challenge, tmp_path / "file")
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1 and "Can't copy" in process.stderr
 
 
-def test_when_source_is_nowhere_then_command_says_one_line_and_exits_2(tmp_path):
-    done = run_command(tmp_path / "nowhere", tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "doesn't exist" in done.stderr
+def test_data_challenge_command_missing_source_exits_2(tmp_path):
+    process = run_command(tmp_path / "nowhere", tmp_path)
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1 and "doesn't exist" in process.stderr

@@ -23,20 +23,20 @@ def png(width, height, bits, kind, rows):
 
 
 def png16(values):
-    """A PNG of 16 bits a channel; Pillow itself writes none in colour."""
+    """A PNG with 16 bits per channel, which Pillow can't write in color."""
     height, width, channels = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     return png(width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], rows)
 
 
-def saved(image, kind, **options):
+def encode(image, kind, **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def flipped(content):
-    """The same with one byte of the pixels changed, which its checksum gives away."""
+def flip_byte(content):
+    """The same file with one byte of the pixels changed; its checksum fails."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
 
@@ -50,30 +50,30 @@ def twelve_bit(channels):
 
 
 READABLE = {
-    "jpeg-L": lambda: saved(ramp("L"), "JPEG", quality=95),
-    "jpeg-RGB": lambda: saved(ramp("RGB"), "JPEG", quality=95),
-    "jpeg-CMYK": lambda: saved(ramp("CMYK"), "JPEG", quality=95),
-    "png-L": lambda: saved(ramp("L"), "PNG"),
-    "png-RGB": lambda: saved(ramp("RGB"), "PNG"),
-    "png-RGBA": lambda: saved(ramp("RGBA"), "PNG"),
-    "png-LA": lambda: saved(ramp("LA"), "PNG"),
-    "png-palette": lambda: saved(ramp("P"), "PNG"),
-    "png-16-bit-grey": lambda: png16(twelve_bit(1)),
+    "jpeg-L": lambda: encode(ramp("L"), "JPEG", quality=95),
+    "jpeg-RGB": lambda: encode(ramp("RGB"), "JPEG", quality=95),
+    "jpeg-CMYK": lambda: encode(ramp("CMYK"), "JPEG", quality=95),
+    "png-L": lambda: encode(ramp("L"), "PNG"),
+    "png-RGB": lambda: encode(ramp("RGB"), "PNG"),
+    "png-RGBA": lambda: encode(ramp("RGBA"), "PNG"),
+    "png-LA": lambda: encode(ramp("LA"), "PNG"),
+    "png-palette": lambda: encode(ramp("P"), "PNG"),
+    "png-16-bit-gray": lambda: png16(twelve_bit(1)),
     "png-16-bit-RGB": lambda: png16(twelve_bit(3)),
-    "webp": lambda: saved(ramp("RGB"), "WEBP", lossless=True),
+    "webp": lambda: encode(ramp("RGB"), "WEBP", lossless=True),
 }
 
 
 @pytest.mark.parametrize("kind", READABLE)
-def test_when_images_is_of_any_usual_kind_then_it_is_read_as_rgb(tmp_path, kind):
-    path = tmp_path / f"{kind} é.jpeg"  # whatever its name says
+def test_read_image_any_usual_kind_is_rgb(tmp_path, kind):
+    path = tmp_path / f"{kind} é.jpeg"  # the suffix is ignored
     path.write_bytes(READABLE[kind]())
     pixels, _ = read_image(path, 64)
     assert (pixels.shape, pixels.dtype) == ((64, 64, 3), np.uint8)
     np.testing.assert_allclose(pixels, np.repeat(RAMP[..., None], 3, axis=-1), atol=6)
 
 
-def test_when_images_is_transparent_then_black_is_behind_it(tmp_path):
+def test_read_image_transparent_pixels_are_black(tmp_path):
     image = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
     image.paste((200, 100, 50, 255), (0, 0, 4, 8))
     image.save(tmp_path / "a.png")
@@ -82,7 +82,7 @@ def test_when_images_is_transparent_then_black_is_behind_it(tmp_path):
     assert pixels[0, 7].tolist() == [0, 0, 0]
 
 
-def test_when_16_bit_colour_is_transparent_then_black_is_behind_it(tmp_path):
+def test_read_image_16_bit_transparent_pixels_are_black(tmp_path):
     values = np.zeros((8, 8, 4))
     values[..., :3] = 65535 * (np.arange(8) % 2)[:, None]
     values[:, :4, 3] = 65535
@@ -91,15 +91,15 @@ def test_when_16_bit_colour_is_transparent_then_black_is_behind_it(tmp_path):
     assert (pixels[:, :4].max(), pixels[:, 4:].max()) == (255, 0)
 
 
-def test_when_exif_says_rotated_then_images_is_turned_upright(tmp_path):
+def test_read_image_applies_exif_orientation(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned right by 90 degrees
+    exif[0x0112] = 6  # rotate right by 90 degrees
     ramp("L").save(tmp_path / "a.jpeg", exif=exif, quality=95)
     pixels, _ = read_image(tmp_path / "a.jpeg", 64)
     np.testing.assert_allclose(pixels[..., 0], RAMP.T, atol=6)
 
 
-def test_when_all_16_bit_values_are_equal_then_nothing_divides_by_zero(tmp_path):
+def test_read_image_equal_16_bit_values_are_black(tmp_path):
     (tmp_path / "a.png").write_bytes(png16(np.full((8, 8, 1), 4000)))
     assert not read_image(tmp_path / "a.png", 8)[0].any()
 
@@ -112,11 +112,11 @@ UNUSABLE = {
         "truncated",
     ),
     "text": (lambda: b"<html>404 Not Found</html>", "not a JPEG, PNG or WebP image"),
-    "gif": (lambda: saved(ramp("L"), "GIF"), "not a JPEG, PNG or WebP image"),
+    "gif": (lambda: encode(ramp("L"), "GIF"), "not a JPEG, PNG or WebP image"),
     "bomb": (lambda: png(20_000, 20_000, 8, 0, b""), "decompression bomb: over 89,000,000 pixels"),
     "small-bomb": (lambda: png(10_000, 10_000, 8, 0, b""), "decompression bomb"),
     "jpeg-header-alone": (lambda: READABLE["jpeg-L"]()[:20], "not a JPEG, PNG or WebP image"),
-    "png-with-a-flipped-byte": (lambda: flipped(READABLE["png-L"]()), "damaged"),
+    "png-with-a-flipped-byte": (lambda: flip_byte(READABLE["png-L"]()), "damaged"),
     "dicom": (lambda: bytes(128) + b"DICM" + bytes(99), "not a JPEG, PNG or WebP image"),
     "heic": (
         lambda: b"\0\0\0\x18ftypheic" + bytes(99),
@@ -126,23 +126,23 @@ UNUSABLE = {
         lambda: b"version https://git-lfs.github.com/spec/v1\n",
         "not a JPEG, PNG or WebP image",
     ),
-    "grey-16-bit-with-alpha": (lambda: png16(twelve_bit(2)), "16-bit with transparency"),
+    "gray-16-bit-with-alpha": (lambda: png16(twelve_bit(2)), "16-bit with transparency"),
 }
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_when_file_cant_be_used_then_the_reason_is_said(tmp_path, kind):
+def test_read_image_unusable_file_raises_with_reason(tmp_path, kind):
     content, reason = UNUSABLE[kind]
     (tmp_path / "a.jpeg").write_bytes(content())
     with pytest.raises(UnusableImageError, match=reason):
         read_image(tmp_path / "a.jpeg", 64)
 
 
-def test_when_entry_is_no_file_then_the_reason_is_said(tmp_path):
+def test_read_image_not_a_file_raises_with_reason(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.png").symlink_to("nowhere.png")
     (tmp_path / ".a.jpeg.icloud").touch()
-    os.mkfifo(tmp_path / "pipe.jpeg")  # reading it would wait for ever
+    os.mkfifo(tmp_path / "pipe.jpeg")  # reading it would never end
     for name, reason in (
         ("folder", "a folder, not an image"),
         ("link.png", "broken link"),
@@ -153,7 +153,7 @@ def test_when_entry_is_no_file_then_the_reason_is_said(tmp_path):
             read_image(tmp_path / name, 64)
 
 
-def test_when_folder_holds_clutter_then_only_images_and_placeholders_are_listed(tmp_path):
+def test_list_files_leaves_out_clutter(tmp_path):
     clutter = ("desktop.ini", "Desktop.ini", ".DS_Store", "Thumbs.db", "._a.jpeg")
     for name in ("a.jpeg", ".b.jpeg.icloud", *clutter):
         (tmp_path / name).touch()

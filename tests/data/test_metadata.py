@@ -5,44 +5,44 @@ from PIL import Image
 import xraykit as xk
 
 
-def test_when_images_are_of_nobody_known_then_only_the_file_is(binary, drawn_challenge):
-    facts = xk.image_metadata(binary)
-    assert list(facts["path"]) == [
+def test_image_metadata_unknown_images_have_source_unknown(binary, drawn_challenge):
+    metadata = xk.image_metadata(binary)
+    assert list(metadata["path"]) == [
         *binary.train.paths, *binary.validation.paths, *binary.test.paths
     ]  # fmt: skip
-    covid = facts[facts["class"] == "covid"]
-    assert set(covid["source"]) == {"unknown"} and set(facts["mode"]) == {"L"}
-    names = facts.loc[facts["class"] == "normal", "source"]
-    assert set(names) == {"Kermany et al."}  # as their files are called
+    covid = metadata[metadata["class"] == "covid"]
+    assert set(covid["source"]) == {"unknown"} and set(metadata["mode"]) == {"L"}
+    sources = metadata.loc[metadata["class"] == "normal", "source"]
+    assert set(sources) == {"Kermany et al."}  # from their file names
 
 
-def test_when_images_are_phantoms_then_their_manifest_says_what_is_in_them(tmp_path):
+def test_image_metadata_phantoms_come_from_their_table(tmp_path):
     xk.draw_phantoms(tmp_path / "set", "binary", images=40, shortcut=1.0, seed=3)
     drawn = pd.read_csv(tmp_path / "set" / "phantoms.csv").set_index("path")
-    facts = xk.image_metadata(xk.load_task("binary", tmp_path / "set", image_size=32))
-    facts = facts.set_index("path")
-    drawn = drawn.loc[facts.index]
-    assert (facts["age"] == drawn["build"]).all() and (facts["frame"] == drawn["frame"]).all()
-    assert (facts["mode"] == drawn["mode"]).all() and set(facts["source"]) == {"drawn"}
+    metadata = xk.image_metadata(xk.load_task("binary", tmp_path / "set", image_size=32))
+    metadata = metadata.set_index("path")
+    drawn = drawn.loc[metadata.index]
+    assert (metadata["age"] == drawn["build"]).all() and (metadata["frame"] == drawn["frame"]).all()
+    assert (metadata["mode"] == drawn["mode"]).all() and set(metadata["source"]) == {"drawn"}
 
 
-def test_when_images_are_real_then_source_and_age_are_the_class_itself(real_challenge):
-    facts = xk.image_metadata(xk.load_task("binary", real_challenge, image_size=32))
-    groups = facts.groupby("class")[["source", "age"]].agg(set)
+def test_image_metadata_real_images_source_and_age_equal_class(real_challenge):
+    metadata = xk.image_metadata(xk.load_task("binary", real_challenge, image_size=32))
+    groups = metadata.groupby("class")[["source", "age"]].agg(set)
     assert groups.loc["covid"].tolist() == [{"covid-chestxray-dataset"}, {"adult"}]
     assert groups.loc["normal"].tolist() == [{"Kermany et al."}, {"child"}]
 
 
-def test_when_a_file_has_gone_then_one_line_says_so(challenge):
+def test_image_metadata_missing_file_raises_one_line(challenge):
     task = xk.load_task("binary", challenge, image_size=32)
     (task.root / task.test.paths[0]).unlink()
-    with pytest.raises(xk.InputError, match=r"can't be read any more.*Load the task anew"):
+    with pytest.raises(xk.InputError, match=r"can't be read any more.*Load the task again"):
         xk.image_metadata(task)
 
 
-def test_mode_is_the_files_own(challenge):
+def test_image_metadata_mode_is_that_of_the_file(challenge):
     task = xk.load_task("binary", challenge, image_size=32)
     path = task.root / task.test.paths[0]
     Image.open(path).convert("RGB").save(path)
-    facts = xk.image_metadata(task).set_index("path")
-    assert facts.loc[task.test.paths[0], "mode"] == "RGB"
+    metadata = xk.image_metadata(task).set_index("path")
+    assert metadata.loc[task.test.paths[0], "mode"] == "RGB"

@@ -9,10 +9,10 @@ import xraykit as xk
 from xraykit.data.images import FilePixels
 
 
-def test_when_task_is_loaded_then_covid_is_the_positive_class(binary):
+def test_load_task_makes_covid_the_positive_class(binary):
     assert binary.class_names == ("normal", "covid")
-    named = [path.split("/")[2] == "covid" for path in binary.test.paths]
-    assert binary.test.labels.tolist() == named
+    is_covid = [path.split("/")[2] == "covid" for path in binary.test.paths]
+    assert binary.test.labels.tolist() == is_covid
 
 
 def test_when_task_is_loaded_then_every_image_is_in_one_part(multiclass):
@@ -28,10 +28,10 @@ def test_when_task_is_loaded_then_paths_labels_and_pixels_belong_together(multic
     ):
         assert multiclass.class_names[label] == path.split("/")[2]
         columns = pixels[..., 0].mean(axis=0)
-        assert (columns.argmax() * 40 / 32 - 4) // 9 == label  # where the bright bar was drawn
+        assert (columns.argmax() * 40 / 32 - 4) // 9 == label  # position of the bright bar
 
 
-def test_when_seed_is_the_same_then_so_is_the_split(drawn_challenge):
+def test_load_task_same_seed_gives_same_split(drawn_challenge):
     first, again, other = (
         xk.load_task("binary", drawn_challenge, image_size=8, seed=seed) for seed in (1, 1, 2)
     )
@@ -39,9 +39,7 @@ def test_when_seed_is_the_same_then_so_is_the_split(drawn_challenge):
 
 
 @pytest.mark.parametrize(("fraction", "held_out"), [(0.1, 5), (0.25, 12), (0.3, 15), (0.5, 24)])
-def test_when_fraction_is_given_then_about_that_much_is_held_out(
-    drawn_challenge, fraction, held_out
-):
+def test_load_task_validation_fraction_is_about_that_fraction(drawn_challenge, fraction, held_out):
     task = xk.load_task("binary", drawn_challenge, image_size=8, validation_fraction=fraction)
     assert abs(len(task.validation) - held_out) <= 1
     assert len(task.train) + len(task.validation) == 48
@@ -57,17 +55,17 @@ def test_when_patient_has_several_images_then_they_stay_together(challenge):
 
 
 @pytest.mark.parametrize("allow_leak", [False, True])
-def test_when_same_image_is_in_train_and_test_then_it_is_named(challenge, capsys, allow_leak):
+def test_load_task_same_image_in_train_and_test_is_named(challenge, capsys, allow_leak):
     source = next((challenge / "two/test/covid").iterdir())
     shutil.copy(source, challenge / "two/train/covid/again.png")
     task = xk.load_task("binary", challenge, image_size=8, allow_leak=allow_leak)
     assert task.leaking["path"].tolist() == ["two/train/covid/again.png"]
     assert "two/train/covid/again.png" in capsys.readouterr().out
-    kept = task.train.paths + task.validation.paths
-    assert ("two/train/covid/again.png" in kept) == allow_leak
+    paths = task.train.paths + task.validation.paths
+    assert ("two/train/covid/again.png" in paths) == allow_leak
 
 
-def test_when_two_lost_its_links_then_all_is_read_and_said(challenge, capsys):
+def test_load_task_two_without_links_reads_all_and_prints_a_note(challenge, capsys):
     shutil.rmtree(challenge / "two")
     (challenge / "two/train").mkdir(parents=True)
     (challenge / "two/train/covid").write_text("../../all/train/covid")  # a link in some copies
@@ -82,7 +80,7 @@ def test_when_a_class_folder_is_a_link_then_it_is_followed(challenge):
     assert len(xk.load_task("binary", challenge, image_size=8).test) == 8
 
 
-def test_when_few_files_are_bad_then_they_are_left_out_and_listed(challenge, capsys):
+def test_load_task_few_unusable_files_are_skipped_and_listed(challenge, capsys):
     folder = challenge / "two/train/covid"
     (folder / "empty.jpeg").touch()
     (folder / ".scan.jpeg.icloud").touch()
@@ -91,8 +89,8 @@ def test_when_few_files_are_bad_then_they_are_left_out_and_listed(challenge, cap
         "two/train/covid/empty.jpeg": "empty file (0 bytes)",
         "two/train/covid/.scan.jpeg.icloud": "not downloaded from iCloud",
     }
-    said = capsys.readouterr().out
-    assert "empty file" in said and "iCloud" in said
+    output = capsys.readouterr().out
+    assert "empty file" in output and "iCloud" in output
 
 
 def remove(*parts):
@@ -136,7 +134,7 @@ def nest(root):
     (root / "covid").rename(folder / "covid")
 
 
-def capitalise(root):
+def capitalize(root):
     for split in ("train", "test"):
         (root / "all" / split / "covid").rename(root / "all" / split / "COVID-19")
 
@@ -152,21 +150,24 @@ BAD = {
     "no task folder": (remove("all", "two"), "has no folder all: expected all/train and"),
     "class missing": (remove("all/train/covid", "all/test/covid"), "missing class folder.*covid"),
     "classes differ": (remove("all/test/covid"), "classes differ between test and train.*covid"),
-    "one class": (one_class, "only one class"),
+    "one class": (one_class, "only one class, and a classifier needs two"),
     "empty class": (empty, "train/covid is empty"),
     "unexpected folder": (lambda root: (root / "all/train/flu").mkdir(), "unexpected folder flu"),
     "too many lost": (break_three, "3 of 24 images can't be used .*at most 2 or 5%"),
     "whole class lost": (break_whole_test_class, "4 of 4 images can't be used"),
     "a file for a class": (put_a_file_in_place_of_a_class, "classes differ .*add covid"),
-    "one folder too deep": (nest, "1 of 1 images can't be used .covid: a folder, not an image"),
-    "other class names": (capitalise, "unexpected folder COVID-19. Expected only normal, covid"),
+    "one folder too deep": (
+        nest,
+        "1 of 1 images can't be used .the first is covid: a folder, not an image",
+    ),
+    "other class names": (capitalize, "unexpected folder COVID-19. Expected only normal, covid"),
     "two labels": (put_a_normal_image_under_covid, "the same image under two classes"),
     "too few patients": (leave_two, "Class covid has 2 patients"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_when_folder_is_bad_then_one_line_says_so(challenge, case):
+def test_load_task_bad_folder_raises_one_line(challenge, case):
     damage, message = BAD[case]
     damage(challenge)
     with pytest.raises(xk.InputError, match=message) as raised:
@@ -185,12 +186,12 @@ def test_when_folder_is_bad_then_one_line_says_so(challenge, case):
         ({"validation_fraction": 0.9}, "validation_fraction=0.9"),
     ],
 )
-def test_when_argument_is_bad_then_one_line_says_so(drawn_challenge, arguments, message):
+def test_load_task_bad_argument_raises_one_line(drawn_challenge, arguments, message):
     with pytest.raises(xk.InputError, match=message):
         xk.load_task(**{"name": "binary", "root": drawn_challenge} | arguments)
 
 
-def test_when_given_the_folder_of_one_task_then_the_one_above_is_named(drawn_challenge):
+def test_load_task_folder_of_one_task_names_its_parent(drawn_challenge):
     with pytest.raises(xk.InputError, match=f"pass the one above it, {drawn_challenge}"):
         xk.load_task("binary", drawn_challenge / "two")
 
@@ -205,7 +206,7 @@ def test_when_the_named_folder_has_no_images_then_phantoms_do_not_take_its_place
 
 @pytest.fixture
 def real_with_clutter(real_challenge, tmp_path):
-    """The real challenge by links, with what computers and clouds leave in its folders."""
+    """Links to the real challenge, with the files that systems and clouds leave in folders."""
     for folder in (real_challenge / "all").glob("*/*"):
         copy = tmp_path / folder.relative_to(real_challenge)
         copy.mkdir(parents=True)
@@ -243,22 +244,22 @@ def lazy(challenge):
     return xk.load_task("binary", challenge, image_size=32, in_memory=False)
 
 
-def test_when_images_stay_in_their_files_then_they_are_read_as_from_an_array(lazy, challenge):
-    kept = xk.load_task("binary", challenge, image_size=32).train.join(lazy.test)
+def test_file_pixels_are_indexed_like_an_array(lazy, challenge):
+    in_memory = xk.load_task("binary", challenge, image_size=32).train.join(lazy.test)
     images = lazy.train.join(lazy.test)
-    assert isinstance(images.pixels, FilePixels) and images.pixels.shape == kept.pixels.shape
-    assert images.digests == kept.digests
+    assert isinstance(images.pixels, FilePixels) and images.pixels.shape == in_memory.pixels.shape
+    assert images.digests == in_memory.digests
     rows = np.array([5, 0, 5])
     for index in (3, slice(2, 9, 3), rows, (slice(1, 3), slice(None, None, 8), 0)):
-        np.testing.assert_array_equal(images.pixels[index], kept.pixels[index])
-    part, part_kept = images.subset(rows), kept.subset(rows)
-    assert isinstance(part.pixels, FilePixels) and part.digests == part_kept.digests
-    np.testing.assert_array_equal(np.asarray(part.pixels), part_kept.pixels)
+        np.testing.assert_array_equal(images.pixels[index], in_memory.pixels[index])
+    part, part_in_memory = images.subset(rows), in_memory.subset(rows)
+    assert isinstance(part.pixels, FilePixels) and part.digests == part_in_memory.digests
+    np.testing.assert_array_equal(np.asarray(part.pixels), part_in_memory.pixels)
 
 
-def test_when_memory_is_short_then_images_stay_in_their_files(challenge, monkeypatch, lazy):
+def test_load_task_little_memory_leaves_images_in_files(challenge, monkeypatch, lazy):
     monkeypatch.setattr(
-        "xraykit.data.tasks.psutil.virtual_memory", lambda: SimpleNamespace(available=4 * 32**2)
+        "xraykit.data.folders.psutil.virtual_memory", lambda: SimpleNamespace(available=4 * 32**2)
     )
     task = xk.load_task("binary", challenge, image_size=32)
     assert isinstance(task.train.pixels, FilePixels)
@@ -274,11 +275,11 @@ def test_when_memory_is_short_then_images_stay_in_their_files(challenge, monkeyp
         (lambda path: path.write_bytes(b"GIF"), "can't be used any more: not a JPEG"),
         (
             lambda path: Image.new("L", (40, 40)).save(path),
-            "has changed since it was read: load the task anew",
+            "has changed since it was read: load the task again",
         ),
     ],
 )
-def test_when_a_file_changes_after_it_was_read_then_one_line_says_so(lazy, damage, message):
+def test_file_pixels_changed_file_raises_one_line(lazy, damage, message):
     damage(lazy.train.pixels.files[4])
     with pytest.raises(xk.InputError, match=message):
         lazy.train.pixels[:]

@@ -9,6 +9,7 @@ import xraykit as xk
 from xraykit.cli import cli
 from xraykit.data.external import load_external_set
 from xraykit.experiments import experiments, questions
+from xraykit.metrics.intervals import add_intervals
 from xraykit.recipes import published
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
@@ -16,7 +17,7 @@ TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
 @pytest.fixture
 def external(tmp_path, drawn_challenge, monkeypatch):
-    """Images from elsewhere, which are the challenge's test images here."""
+    """External images, here the challenge's test images."""
     for label in ("normal", "pneumonia_bac", "pneumonia_vir"):
         (tmp_path / "child").mkdir(exist_ok=True)
         (tmp_path / "child" / label).symlink_to(drawn_challenge / "all" / "test" / label)
@@ -25,16 +26,18 @@ def external(tmp_path, drawn_challenge, monkeypatch):
     monkeypatch.setenv("XRAYKIT_EXTERNAL_DIR", str(tmp_path))
 
 
-def test_every_experiment_has_settings_whose_first_is_compared_with():
+def test_experiments_have_three_or_more_different_settings():
     for name, experiment in experiments.EXPERIMENTS.items():
         settings = experiment.settings(xk.recipes[experiment.recipe])
         assert len(settings) >= 3, name
-        recipes = [repr(setting.recipe) + str(setting.shown) for setting in settings.values()]
+        recipes = [
+            repr(setting.recipe) + str(setting.train_transform) for setting in settings.values()
+        ]
         assert len(set(recipes)) == len(recipes), name
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
-def test_every_experiment_was_run_on_real_images_and_its_finding_quotes_the_table(name):
+def test_saved_experiment_is_quoted_by_its_finding(name):
     table = xk.saved_experiment(name).table
     settings = experiments.EXPERIMENTS[name].settings
     recipe = xk.recipes[experiments.EXPERIMENTS[name].recipe]
@@ -46,13 +49,10 @@ def test_every_experiment_was_run_on_real_images_and_its_finding_quotes_the_tabl
     assert quoted and set(quoted) <= set(table["correct"].dropna().astype(int))
 
 
-def test_the_repairs_are_asked_one_by_one_of_the_recipe_as_published():
+def test_repairs_vary_the_recipe_as_published_one_by_one():
     settings = questions.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
-    found = [
-        (each.recipe.preprocessing, each.recipe.augmentation, each.recipe.n_views)
-        for each in settings.values()
-    ]
-    assert found == [
+    recipes = [setting.recipe for setting in settings.values()]
+    assert [(each.preprocessing, each.augmentation, each.n_views) for each in recipes] == [
         ("own", "none", 16),
         ("rescale", "none", 16),
         ("own", "handout", 16),
@@ -62,14 +62,12 @@ def test_the_repairs_are_asked_one_by_one_of_the_recipe_as_published():
 
 
 @pytest.mark.slow
-def test_when_an_experiment_is_run_then_it_leaves_a_table_and_a_figure(
-    tmp_path, drawn_challenge, monkeypatch
-):
+def test_experiment_command_writes_a_table_and_a_figure(tmp_path, drawn_challenge, monkeypatch):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
     monkeypatch.setitem(published.RECIPES, "tiny", TINY)
     command = ["experiment", "early_stopping", "--recipe", "tiny", "--folds", "2"]
     done = CliRunner().invoke(cli, [*command, "--to", str(tmp_path)], catch_exceptions=False)
-    assert "epoch   1" not in done.output  # a table of many is not flooded
+    assert "epoch   1" not in done.output  # no line per epoch
     assert "1 epochs: " in done.output and "of 3 compared" in done.output
     table = pd.read_csv(tmp_path / "early_stopping.csv")
     assert list(table["total"]) == [96] * 4 and table["p"].notna().sum() == 3
@@ -77,12 +75,10 @@ def test_when_an_experiment_is_run_then_it_leaves_a_table_and_a_figure(
 
 
 @pytest.mark.slow
-def test_when_backbones_are_compared_then_each_has_its_map_and_test_score(
-    tmp_path, drawn_challenge, monkeypatch
-):
+def test_run_experiment_backbones_have_maps_and_test_scores(tmp_path, drawn_challenge, monkeypatch):
     settings = {f"{alpha}": questions.Setting(TINY.override(alpha=alpha)) for alpha in (1.0, 0.5)}
     settings["VGG16"] = questions.Setting(TINY.override(backbone="VGG16", weights="imagenet"))
-    monkeypatch.setattr(experiments, "runnable", without_vgg16)
+    monkeypatch.setattr(experiments, "find_runnable", without_vgg16)
     monkeypatch.setitem(
         experiments.EXPERIMENTS,
         "backbones",
@@ -91,7 +87,7 @@ def test_when_backbones_are_compared_then_each_has_its_map_and_test_score(
     result = xk.run_experiment("backbones", TINY, data=drawn_challenge, folds=2)
     assert list(result.layouts) == ["1.0", "0.5"]
     assert list(result.table["note"]) == ["", "", "not run: no weights"]
-    assert result.table["test"].notna().tolist() == [True, True, False]
+    assert result.table["test_correct"].notna().tolist() == [True, True, False]
     assert result.table.loc[2, "parameters"] == 14_714_688 + 512 * 256 + 256 + 256 * 4 + 4
     result.save(tmp_path)
     assert (tmp_path / "backbones-tsne.png").exists()
@@ -102,24 +98,25 @@ def without_vgg16(recipe):
 
 
 @pytest.mark.usefixtures("external")
-def test_when_images_are_added_then_they_are_of_other_patients(multiclass):
-    more = questions._with_others(2, multiclass.train, multiclass.validation)
+def test_add_external_images_are_of_other_patients(multiclass):
+    more = questions._add_external(2, multiclass.train, multiclass.validation)
     assert more.counts() == {name: n + 2 for name, n in multiclass.train.counts().items()}
     assert list(more.paths[: len(multiclass.train)]) == list(multiclass.train.paths)
     added = more.subset(range(len(multiclass.train), len(more)))
-    others = questions._with_others(2, multiclass.train, added)  # now those are left out
+    others = questions._add_external(2, multiclass.train, added)  # the added ones are now left out
     assert set(others.patients[len(multiclass.train) :]).isdisjoint(added.patients)
 
 
-def test_when_fewer_images_are_shown_then_the_larger_part_holds_the_smaller(multiclass):
+def test_select_eighths_larger_part_contains_the_smaller(multiclass):
     quarter, half = (
-        questions._part(eighths, multiclass.train, multiclass.validation) for eighths in (2, 4)
+        questions._select_eighths(eighths, multiclass.train, multiclass.validation)
+        for eighths in (2, 4)
     )
     assert set(quarter.paths) < set(half.paths) < set(multiclass.train.paths)
     assert min(quarter.counts().values()) >= 3
 
 
-def test_when_external_images_are_not_there_then_one_line_says_so(
+def test_missing_external_images_raise_before_training(
     monkeypatch, multiclass, tmp_path, drawn_challenge
 ):
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
@@ -133,7 +130,7 @@ def test_when_external_images_are_not_there_then_one_line_says_so(
         load_external_set(("child",), multiclass.class_names)
 
 
-def test_when_the_question_is_unknown_or_does_not_fit_then_one_line_says_so():
+def test_run_experiment_unknown_or_unsuitable_name_raises():
     with pytest.raises(xk.InputError, match=r"Unknown experiment 'optimisers'.*'optimizers'"):
         xk.run_experiment("optimisers")
     with pytest.raises(xk.InputError, match="Unknown experiment 'optimisers'"):
@@ -142,19 +139,28 @@ def test_when_the_question_is_unknown_or_does_not_fit_then_one_line_says_so():
         xk.run_experiment("dropout", "task2")
     with pytest.raises(xk.InputError, match="depth: expected a recipe with MobileNetV2"):
         xk.run_experiment("depth", "task2-smallcnn")
-    with pytest.raises(xk.InputError, match="dropout: the head of handout-task2 has none"):
+    with pytest.raises(xk.InputError, match="dropout: the head of handout-task2 has no Dropout"):
         xk.run_experiment("dropout", "handout-task2")
 
 
-def test_when_a_table_is_shown_then_nothing_is_in_it_twice_and_no_column_is_empty():
-    shown = xk.saved_experiment("backbones").shown()
-    assert {"parameters", "seconds", "test", "note"} <= set(shown.columns)
-    assert shown.loc["VGG16", "note"] == "not run: no weights" and shown.loc["VGG16", "p"] == ""
-    others = xk.saved_experiment("dropout").shown()
-    assert list(others.columns) == ["accuracy", "only_first", "only_this", "p", "seconds"]
+def test_display_table_has_no_empty_or_repeated_columns():
+    table = xk.saved_experiment("backbones").display_table()
+    assert {"parameters", "seconds", "test", "note"} <= set(table.columns)
+    assert table.loc["VGG16", "note"] == "not run: no weights" and table.loc["VGG16", "p"] == ""
+    assert table.loc["MobileNetV2", "test"].startswith("26/36 = 72 %")
+    table = xk.saved_experiment("dropout").display_table()
+    assert list(table.columns) == ["accuracy", "only_first", "only_this", "p", "seconds"]
 
 
-def test_when_a_row_was_not_run_then_the_figure_says_so():
+def test_answer_names_only_the_significant_differences():
+    assert xk.saved_experiment("learning_curve").answer == (
+        "all: 206/269 = 77 % [71, 81]. Significantly different from it (p < 0.05), of 3 compared: "
+        "an eighth (172/269 = 64 % [58, 69])."
+    )
+    assert xk.saved_experiment("dropout").answer.endswith("of 3 compared: none.")
+
+
+def test_plot_comparison_marks_rows_that_were_not_run():
     table = pd.DataFrame(
         {
             "setting": ["a", "b", "c"],
@@ -163,7 +169,7 @@ def test_when_a_row_was_not_run_then_the_figure_says_so():
             "published": [np.nan, 0.61, np.nan],
         }
     )
-    (axis,) = xk.plot_comparison(table, "Which?").axes
+    (axis,) = xk.plot_comparison(add_intervals(table), "Which?").axes
     assert [text.get_text() for text in axis.texts] == ["20/40", "30/40", "not run"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]
     dots, diamonds = axis.lines[0].get_xdata(), axis.lines[-1].get_xdata()

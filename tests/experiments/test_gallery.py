@@ -10,13 +10,13 @@ from xraykit.experiments.gallery import draw_gallery
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_environment")
-def test_when_drawn_then_ten_figures_stand_on_the_page_with_their_numbers(
+def test_draw_gallery_page_has_ten_figures_and_their_numbers(
     tmp_path, drawn_challenge, monkeypatch
 ):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no server answers there
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
     draw = gallery.draw_phantoms
     monkeypatch.setattr(
@@ -36,7 +36,7 @@ def test_when_drawn_then_ten_figures_stand_on_the_page_with_their_numbers(
     assert "challenge's images, seed 42" in text and "task2-smallcnn" in text
 
 
-def test_when_the_page_cant_be_written_then_one_line_says_so(tmp_path, drawn_challenge):
+def test_draw_gallery_folder_that_cannot_be_written_raises(tmp_path, drawn_challenge):
     (tmp_path / "file").write_text("")
     with pytest.raises(xk.InputError, match="Can't write to"):
         draw_gallery(
@@ -46,8 +46,8 @@ def test_when_the_page_cant_be_written_then_one_line_says_so(tmp_path, drawn_cha
         )
 
 
-def test_when_the_folder_has_a_page_of_its_own_then_it_is_left_alone(tmp_path):
+def test_draw_gallery_other_page_is_not_replaced(tmp_path):
     (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(xk.InputError, match="is no gallery's page"):
+    with pytest.raises(xk.InputError, match="is not the page of a gallery"):
         draw_gallery(tmp_path)
     assert (tmp_path / "README.md").read_text() == "mine"

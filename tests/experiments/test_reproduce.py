@@ -20,19 +20,19 @@ def without_vgg16(recipe):
 
 @pytest.fixture
 def small_resnet50v2(monkeypatch, drawn_challenge):
-    """Report B's ResNet50V2 with a small network in its place, which needs no weights."""
+    """Report B's ResNet50V2 recipe with a small network, which needs no weights."""
     recipe = xk.recipes["task2-resnet50v2"].override(
         backbone="SmallCNN", head=xk.recipes["task2-smallcnn"].head, **SMALL
     )
     monkeypatch.setitem(module.RECIPES, "task2-resnet50v2", recipe)
-    monkeypatch.setattr(module, "runnable", without_vgg16)
+    monkeypatch.setattr(module, "find_runnable", without_vgg16)
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
     return recipe
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_resnet50v2")
-def test_when_recipes_are_run_then_published_stands_beside_measured(tmp_path):
+def test_reproduce_command_compares_published_and_measured(tmp_path):
     path = tmp_path / "new" / "table.csv"
     command = ["reproduce", "--recipes", "task2-resnet50v2", "--recipes", "task2-vgg16-wide"]
     options = ["--folds", "2", "--to", str(path), "--overrides", '{"batch_size": 20}']
@@ -46,16 +46,13 @@ def test_when_recipes_are_run_then_published_stands_beside_measured(tmp_path):
     assert "6 measurements, 0 of them done. 6 left" in done.output
     assert "[6/6] task2-resnet50v2 (as published" in done.output
     assert "task2-vgg16-wide: not run: no weights" in done.output
-    assert "epoch   1" not in done.output  # a table of many is not flooded
+    assert "epoch   1" not in done.output  # no line per epoch
     assert "22/36 = 61 % [45, 75]" in done.output
 
 
 @pytest.mark.usefixtures("small_resnet50v2")
-def test_when_killed_and_started_again_then_what_is_done_is_kept_and_not_measured_again(
-    tmp_path, monkeypatch, capsys
-):
+def test_reproduce_killed_run_continues_and_measures_nothing_twice(tmp_path, monkeypatch, capsys):
     path, measured = tmp_path / "table.csv", []
-    own = module.Measurement.run
 
     def run(self):
         if len(measured) in (1, 2):  # killed while the second and then the third is measured
@@ -69,19 +66,19 @@ def test_when_killed_and_started_again_then_what_is_done_is_kept_and_not_measure
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             reproduce(path, **arguments)
-    kept = path.read_text()
-    assert kept.count("\n") == 2
+    text = path.read_text()
+    assert text.count("\n") == 2
     table = reproduce(path, **arguments)
-    assert path.read_text().startswith(kept) and len(table) == 4
+    assert path.read_text().startswith(text) and len(table) == 4
     assert measured == [42, "killed", "killed", 1, 42, 1]
     assert "4 measurements, 1 of them done. 3 left" in capsys.readouterr().out
     reproduce(path, **arguments)
     assert "4 measurements, 4 of them done. Nothing is left" in capsys.readouterr().out
-    assert len(measured) == 6 and own is not run
+    assert len(measured) == 6
 
 
 @pytest.mark.slow
-def test_when_on_phantoms_without_weights_then_it_runs_and_compares_nothing(tmp_path):
+def test_reproduce_phantoms_are_not_compared_with_published_scores(tmp_path):
     folder = tmp_path / "phantoms"
     xk.draw_phantoms(folder, images=120, shortcut=1.0)
     table = reproduce(tmp_path / "t.csv", ["task1-smallcnn"], data=folder, folds=0, seeds=[42])
@@ -90,15 +87,15 @@ def test_when_on_phantoms_without_weights_then_it_runs_and_compares_nothing(tmp_
     assert 0 <= row["measured"].correct <= row["measured"].total and row["seconds"] >= 0
 
 
-def measurement(**given):
+def make_row(**values):
     row = {"recipe": "task2-vgg16-finetuned", "training": "repaired", "network": ""}
     row |= {"measure": "test", "seed": 42, "images": "challenge 0", "total": 36, "loss": 0.0}
-    return row | {"seconds": 10} | given
+    return row | {"seconds": 10} | values
 
 
-def test_when_summarized_then_the_middle_seed_stands_beside_the_published_count():
-    seeds = [measurement(seed=s, correct=c, loss=0.1 * s) for s, c in ((1, 30), (2, 20), (3, 22))]
-    folds = measurement(measure="5-fold", correct=200, total=269)
+def test_summarize_compares_the_median_seed_with_the_published_count():
+    seeds = [make_row(seed=s, correct=c, loss=0.1 * s) for s, c in ((1, 30), (2, 20), (3, 22))]
+    folds = make_row(measure="5-fold", correct=200, total=269)
     (row,) = summarize(pd.DataFrame([*seeds, folds])).to_dict("records")
     assert row["seeds"] == "1: 30, 2: 20, 3: 22" and row["loss"] == "0.100, 0.200, 0.300"
     assert str(row["measured"]) == "22/36 = 61 % [45, 75]"
@@ -107,12 +104,12 @@ def test_when_summarized_then_the_middle_seed_stands_beside_the_published_count(
     assert str(row["cross_validation"]).startswith("200/269")
 
 
-def test_when_nothing_differs_then_no_zero_has_a_sign_that_misleads():
-    (row,) = summarize(pd.DataFrame([measurement(correct=28)])).to_dict("records")
+def test_summarize_no_difference_has_no_negative_zero():
+    (row,) = summarize(pd.DataFrame([make_row(correct=28)])).to_dict("records")
     assert row["difference"] == "+0 [-19, +19]" and row["loss"] == "0.000"
 
 
-def test_the_saved_table_has_every_published_recipe_of_vgg16_both_ways():
+def test_saved_reproduction_has_every_published_vgg16_recipe_twice():
     table = saved_reproduction()
     measured = {(row.recipe, row.training) for row in table.itertuples() if row.measure == "test"}
     for name in xk.recipes:
@@ -121,14 +118,14 @@ def test_the_saved_table_has_every_published_recipe_of_vgg16_both_ways():
     assert (table["correct"] <= table["total"]).all() and not (table["loss"] < 0).any()
 
 
-def test_the_page_of_published_scores_shows_the_saved_table():
+def test_published_scores_page_shows_the_saved_table():
     page = (Path(__file__).parents[2] / "docs" / "published-scores.md").read_text().splitlines()
     for row in summarize(saved_reproduction()).itertuples():
         cells = f"`{row.recipe}`", row.training, str(row.measured), row.loss
         assert any(all(cell in line for cell in cells) for line in page), cells
 
 
-def test_when_the_file_is_another_table_then_one_line_says_so(tmp_path, drawn_challenge):
+def test_reproduce_other_table_raises_and_is_kept(tmp_path, drawn_challenge):
     path = tmp_path / "table.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(xk.InputError, match="is not a table of `xraykit reproduce`") as raised:
@@ -137,7 +134,7 @@ def test_when_the_file_is_another_table_then_one_line_says_so(tmp_path, drawn_ch
 
 
 @pytest.mark.slow
-def test_when_a_recipe_is_unknown_then_nothing_runs_and_one_line_says_so():
+def test_reproduce_command_unknown_recipe_prints_one_line():
     done = xraykit("reproduce", "--recipes", "task1-smalcnn")
     assert done.returncode == 2 and done.stdout == ""
     other = xraykit("reproduce", "--overrides", "epochs=3")
@@ -146,7 +143,7 @@ def test_when_a_recipe_is_unknown_then_nothing_runs_and_one_line_says_so():
 
 
 @pytest.mark.slow
-def test_when_recipes_are_listed_then_each_is_a_line_with_what_was_published():
+def test_recipes_command_prints_one_line_per_recipe():
     done = xraykit("recipes")
     assert len(done.stdout.splitlines()) == len(xk.recipes)
     assert "task2-resnet50v2" in done.stdout and "22/36 = 61 % [45, 75]" in done.stdout

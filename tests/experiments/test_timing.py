@@ -2,37 +2,37 @@ import pytest
 from tiny import xraykit
 
 import xraykit as xk
-from xraykit.experiments import timing as hardware
+from xraykit.experiments import timing
 
 
 @pytest.mark.slow
-def test_when_a_recipe_is_timed_then_its_frozen_part_counts_once_and_its_steps_every_time():
+def test_time_recipe_counts_frozen_layers_once_and_steps_in_every_epoch():
     recipe = xk.recipes["task2-mobilenetv2"].override(image_size=32, epochs=10)
     times = xk.time_recipe(recipe)
-    own = times.iloc[0]
-    assert own["device"] == "cpu:0" and own["precision"] == "float32"
-    expected = own["image_seconds"] * (215 + 54) + 10 * 22 * own["step_seconds"]
-    assert own["total_seconds"] == pytest.approx(expected) and expected > 0
+    first = times.iloc[0]
+    assert first["device"] == "cpu:0" and first["precision"] == "float32"
+    expected = first["image_seconds"] * (215 + 54) + 10 * 22 * first["step_seconds"]
+    assert first["total_seconds"] == pytest.approx(expected) and expected > 0
     assert times["precision"][1] == "mixed_bfloat16"
     assert list(times["total_seconds"])[-2:] == [2786, 483]
 
 
-def test_when_there_is_a_graphics_card_then_processor_and_card_have_a_row_each(monkeypatch):
-    def devices(kind=None):  # as Keras does it: without a kind the faster kind alone
+def test_time_recipe_has_rows_for_cpu_and_gpu(monkeypatch):
+    def devices(kind=None):  # like Keras: without a kind, only the faster kind
         return {"cpu": ["cpu:0"]}.get(kind, ["gpu:0"])
 
-    monkeypatch.setattr(hardware.keras.distribution, "list_devices", devices)
-    monkeypatch.setattr(hardware, "_timed", lambda recipe, device, precision: {})
+    monkeypatch.setattr(timing.keras.distribution, "list_devices", devices)
+    monkeypatch.setattr(timing, "_time_training", lambda recipe, device, precision: {})
     times = xk.time_recipe(xk.recipes["task1-smallcnn"])
     assert list(times["device"]) == ["cpu:0", "cpu:0", "gpu:0", "gpu:0"]
 
 
-def test_when_all_of_it_trains_then_every_step_computes_all():
+def test_time_recipe_without_frozen_layers_computes_all_in_every_step():
     times = xk.time_recipe(xk.recipes["task1-smallcnn"].override(image_size=32))
-    assert len(times) == 2  # report B's figures are of Task 2
+    assert len(times) == 2  # report B's times are of Task 2
     assert times["image_seconds"][0] == 0 and times["step_seconds"][0] > 0
 
 
-def test_when_the_recipe_is_unknown_then_one_line_says_so():
+def test_doctor_command_unknown_recipe_prints_one_line():
     done = xraykit("doctor", "--time", "task2-vgg")
     assert done.returncode == 2 and "Unknown recipe 'task2-vgg'" in done.stderr

@@ -1,12 +1,13 @@
 import pytest
 
 import xraykit as xk
-from xraykit.data.external import CALLED
+from xraykit.data.external import GROUP_NAMES
+from xraykit.metrics.intervals import wilson_interval
 
 
 @pytest.fixture
 def external(tmp_path, multiclass, drawn_challenge, monkeypatch):
-    for place in CALLED:
+    for place in GROUP_NAMES:
         group, label = place.split("/")
         (tmp_path / group).mkdir(exist_ok=True)
         (tmp_path / place).symlink_to(drawn_challenge / "all" / "test" / label)
@@ -14,21 +15,25 @@ def external(tmp_path, multiclass, drawn_challenge, monkeypatch):
     return tmp_path
 
 
-def test_when_asked_about_classes_it_has_no_name_for_then_each_image_is_called_something(
-    external, binary, small_cnn
-):
+def test_external_validation_has_one_row_per_group_and_class(external, binary, small_cnn):
     groups = xk.load_external(image_size=32)
-    assert list(groups) == list(CALLED.values())
+    assert list(groups) == list(GROUP_NAMES.values())
     table = xk.external_validation(small_cnn, binary.class_names, groups)
-    assert list(table) == ["called normal", "called covid"]
-    for name in groups:
-        assert sum(cell.correct for cell in table.loc[name]) == len(groups[name]) == 4
-    said = xk.predict(small_cnn, binary.test)  # the same images as the first two groups
-    called = (said["true"] == "covid") & (said["predicted"] == "covid")
-    assert table.loc["adults with COVID-19", "called covid"] == xk.Proportion(int(called.sum()), 4)
+    assert list(table) == ["group", "predicted", "count", "total", "low", "high"]
+    assert table["group"].tolist() == [name for name in groups for _ in range(2)]
+    assert table["predicted"].tolist() == ["normal", "covid"] * len(groups)
+    assert (table["total"] == 4).all() and (table.groupby("group")["count"].sum() == 4).all()
+    assert (table["low"].iloc[0], table["high"].iloc[0]) == wilson_interval(
+        int(table["count"].iloc[0]), 4
+    )
+    predictions = xk.predict(small_cnn, binary.test)  # the same images as the first two groups
+    covid = predictions[predictions["true"] == "covid"]
+    for label in binary.class_names:
+        row = table.set_index(["group", "predicted"]).loc[("adults with COVID-19", label)]
+        assert row["count"] == (covid["predicted"] == label).sum()
 
 
-def test_when_there_are_only_some_groups_then_these_are_read(external):
+def test_load_external_leaves_out_missing_groups(external):
     (external / "child" / "normal").unlink()
     (external / "adult_covid" / "covid").unlink()
     (external / "adult_covid" / "covid").mkdir()  # empty
@@ -37,7 +42,7 @@ def test_when_there_are_only_some_groups_then_these_are_read(external):
 
 
 @pytest.mark.parametrize("value", [None, "empty"])
-def test_when_there_are_no_images_then_one_line_says_what_to_do(tmp_path, monkeypatch, value):
+def test_load_external_without_images_says_what_to_do(tmp_path, monkeypatch, value):
     monkeypatch.delenv("XRAYKIT_EXTERNAL_DIR", raising=False)
     if value:
         monkeypatch.setenv("XRAYKIT_EXTERNAL_DIR", str(tmp_path))
@@ -46,6 +51,6 @@ def test_when_there_are_no_images_then_one_line_says_what_to_do(tmp_path, monkey
     assert "\n" not in str(error.value)
 
 
-def test_when_images_have_another_size_then_one_line_says_so(external, binary, small_cnn):
+def test_external_validation_of_images_of_another_size_raises(external, binary, small_cnn):
     with pytest.raises(xk.InputError, match="use the same image_size"):
         xk.external_validation(small_cnn, binary.class_names, xk.load_external(image_size=64))

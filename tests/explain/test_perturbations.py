@@ -5,99 +5,162 @@ import pytest
 from PIL import Image, ImageDraw
 
 import xraykit as xk
-from xraykit.audit.features import border, brightness, marks
-from xraykit.explain.perturbations import PERTURBATIONS, thorax
+from xraykit.audit.features import border, brightness, text_marks
+from xraykit.explain.perturbations import PERTURBATIONS, thorax_mask
+from xraykit.metrics.intervals import wilson_interval
+
+RECIPE = xk.recipes["task1-smallcnn"].override(image_size=32, epochs=12)
 
 
 @pytest.fixture(scope="module")
-def tied(tmp_path_factory):
-    """Phantoms whose borders, marks and brightness tell the class."""
-    folder = tmp_path_factory.mktemp("tied") / "set"
+def confounded(tmp_path_factory):
+    """Phantoms whose borders, marks and brightness predict the class."""
+    folder = tmp_path_factory.mktemp("confounded") / "set"
     xk.draw_phantoms(folder, "binary", images=40, shortcut=1.0, seed=3)
     return xk.load_task("binary", folder, image_size=96)
 
 
-def grey(images):
-    return [np.asarray(Image.fromarray(each).convert("L").resize((256, 256))) for each in images]
+def to_gray(images):
+    return [np.asarray(Image.fromarray(image).convert("L").resize((256, 256))) for image in images]
 
 
-def test_thorax_is_the_middle_three_quarters():
-    mask = thorax(32, 64)
+def test_thorax_mask_is_the_middle_three_quarters():
+    mask = thorax_mask(32, 64)
     assert mask[4:28, 8:56].all() and mask.sum() == 24 * 48
 
 
-@pytest.mark.parametrize(("way", "kept"), [("border black", True), ("thorax black", False)])
-def test_when_a_part_is_black_then_the_other_is_as_it_was(tied, way, kept):
-    mask = thorax(96, 96) == kept
-    changed = xk.perturb(tied.test, way, tied.train).pixels
-    assert (changed[:, mask] == tied.test.pixels[:, mask]).all()
-    assert not changed[:, ~mask].any()
+@pytest.mark.parametrize(
+    ("perturbation", "is_thorax"), [("border black", True), ("thorax black", False)]
+)
+def test_perturb_blackens_one_region_and_leaves_the_other(confounded, perturbation, is_thorax):
+    mask = thorax_mask(96, 96) == is_thorax
+    perturbed = xk.perturb(confounded.test, perturbation, confounded.train).pixels
+    assert (perturbed[:, mask] == confounded.test.pixels[:, mask]).all()
+    assert not perturbed[:, ~mask].any()
 
 
-def test_when_marks_are_filled_in_then_letters_are_gone_and_the_middle_is_as_it_was(binary):
+def test_perturb_fills_text_marks_and_leaves_the_middle(binary):
     pixels = np.full((8, 96, 96, 3), 90, np.uint8)
     pixels[:, 46:50, 46:50] = 255  # not near an edge
-    lettered = pixels.copy()
+    with_text = pixels.copy()
     for row in range(8):
         image = Image.fromarray(pixels[row])
         ImageDraw.Draw(image).text((4, 4), "AP", fill="white")
-        lettered[row] = np.asarray(image)
-    images = replace(binary.test, pixels=lettered)
-    assert marks(None, grey(lettered)[0]).any()
-    changed = xk.perturb(images, "text-like marks filled", images).pixels
-    assert not marks(None, grey(changed)[0]).any()
-    assert np.abs(changed.astype(int) - pixels).max() <= 20
+        with_text[row] = np.asarray(image)
+    images = replace(binary.test, pixels=with_text)
+    assert text_marks(None, to_gray(with_text)[0]).any()
+    perturbed = xk.perturb(images, "text-like marks filled", images).pixels
+    assert not text_marks(None, to_gray(perturbed)[0]).any()
+    assert np.abs(perturbed.astype(int) - pixels).max() <= 20
 
 
-def test_when_made_equal_then_border_and_brightness_tell_no_images_from_another(tied):
-    measures = {}
-    for way in ("unchanged", "brightness and border equal"):
-        greys = grey(xk.perturb(tied.test, way, tied.train).pixels)
-        measures[way] = [(border(None, each), brightness(None, each)) for each in greys]
-    for numbers in zip(*measures["brightness and border equal"], strict=True):
-        assert np.ptp(np.array(numbers), axis=0).max() <= 1
-    for numbers in zip(*measures["unchanged"], strict=True):
-        assert np.ptp(np.array(numbers), axis=0).max() > 20
+def test_perturb_equalizes_border_and_brightness(confounded):
+    features = {}
+    for name in ("unchanged", "brightness and border equal"):
+        images = to_gray(xk.perturb(confounded.test, name, confounded.train).pixels)
+        features[name] = [(border(None, image), brightness(None, image)) for image in images]
+    for values in zip(*features["brightness and border equal"], strict=True):
+        assert np.ptp(np.array(values), axis=0).max() <= 1
+    for values in zip(*features["unchanged"], strict=True):
+        assert np.ptp(np.array(values), axis=0).max() > 20
 
 
-def test_when_made_equal_then_what_is_darker_stays_darker(tied):
-    before = xk.perturb(tied.test, "unchanged", tied.train).pixels[0, ..., 0]
-    after = xk.perturb(tied.test, "brightness and border equal", tied.train).pixels[0, ..., 0]
-    mask = thorax(96, 96)
+def test_perturb_to_equal_brightness_keeps_the_order_of_gray_levels(confounded):
+    before, after = (
+        xk.perturb(confounded.test, name, confounded.train).pixels[0, ..., 0]
+        for name in ("unchanged", "brightness and border equal")
+    )
+    mask = thorax_mask(96, 96)
     order = np.argsort(before[mask], kind="stable")
     assert (np.diff(after[mask][order].astype(int)) >= 0).all()
 
 
-@pytest.mark.parametrize("way", PERTURBATIONS)
-def test_when_changed_then_the_images_themselves_are_not(tied, way):
-    before = tied.test.pixels.copy()
-    changed = xk.perturb(tied.test, way, tied.train)
-    assert changed.pixels.shape == before.shape and changed.pixels.dtype == np.uint8
-    assert changed.paths == tied.test.paths
-    assert (tied.test.pixels == before).all()
+@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+def test_perturb_does_not_change_its_input(confounded, perturbation):
+    before = confounded.test.pixels.copy()
+    perturbed = xk.perturb(confounded.test, perturbation, confounded.train)
+    assert perturbed.pixels.shape == before.shape and perturbed.pixels.dtype == np.uint8
+    assert perturbed.paths == confounded.test.paths
+    assert (confounded.test.pixels == before).all()
 
 
-def test_when_images_stay_in_their_files_then_they_are_changed_alike(drawn_challenge):
-    kept, lazy = (
-        xk.load_task("binary", drawn_challenge, image_size=32, in_memory=there)
-        for there in (True, False)
+def test_perturb_of_images_in_files_gives_the_same_pixels(drawn_challenge):
+    stored, lazy = (
+        xk.load_task("binary", drawn_challenge, image_size=32, in_memory=in_memory)
+        for in_memory in (True, False)
     )
-    for way in PERTURBATIONS:
-        first, second = (xk.perturb(task.test, way, task.train) for task in (kept, lazy))
+    for name in PERTURBATIONS:
+        first, second = (xk.perturb(task.test, name, task.train) for task in (stored, lazy))
         np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
-def test_when_the_way_is_unknown_then_the_near_match_is_named(binary):
-    with pytest.raises(xk.InputError, match="Did you mean 'border black'"):
+def test_perturb_with_an_unknown_name_suggests_the_nearest(binary):
+    with pytest.raises(xk.InputError, match=r"Unknown perturbation.*Did you mean 'border black'"):
         xk.perturb(binary.test, "border blak", binary.train)
 
 
-def test_when_pixels_are_equal_then_they_stay_so(binary):
+def test_perturb_to_equal_brightness_keeps_equal_pixels_equal(binary):
     flat = replace(binary.test, pixels=np.full_like(binary.test.pixels, 77))
-    changed = xk.perturb(flat, "brightness and border equal", binary.train).pixels
-    assert len(np.unique(changed[:, thorax(32, 32)])) == 1
+    perturbed = xk.perturb(flat, "brightness and border equal", binary.train).pixels
+    assert len(np.unique(perturbed[:, thorax_mask(32, 32)])) == 1
 
 
-def test_when_training_images_are_of_another_size_then_one_line_says_so(binary, tied):
+def test_perturb_with_training_images_of_another_size_raises(binary, confounded):
     with pytest.raises(xk.InputError, match="use the same image_size for both"):
-        xk.perturb(binary.test, "border black", tied.train)
+        xk.perturb(binary.test, "border black", confounded.train)
+
+
+@pytest.fixture(scope="module")
+def framed(binary):
+    """Noise, with a border that alone predicts the class."""
+
+    def draw_frames(images, seed):
+        pixels = np.random.default_rng(seed).integers(90, 110, images.pixels.shape, dtype=np.uint8)
+        pixels[:, ~thorax_mask(32, 32)] += (60 * images.labels[:, None, None]).astype(np.uint8)
+        return replace(images, pixels=pixels)
+
+    parts = enumerate(binary.parts.items())
+    return replace(binary, **{name: draw_frames(images, seed) for seed, (name, images) in parts})
+
+
+def get_counts(table, model):
+    """Return (correct, total) of each perturbation for one model."""
+    rows = table[table["model"] == model].set_index("perturbation")
+    return rows[["correct", "total"]].apply(tuple, axis=1).to_dict()
+
+
+@pytest.mark.slow
+def test_evaluate_perturbations_retrained_on_the_border_predicts_the_class(framed, capsys):
+    model, _ = RECIPE.train(framed)
+    capsys.readouterr()
+    table = xk.evaluate_perturbations(model, framed, RECIPE)
+    assert capsys.readouterr().out == ""  # the trainings don't flood the table
+    assert list(table) == ["perturbation", "model", "correct", "total", "low", "high"]
+    original, retrained = get_counts(table, "original model"), get_counts(table, "retrained")
+    assert list(original) == list(PERTURBATIONS)
+    assert list(retrained) == list(PERTURBATIONS)[1:]
+    assert original["unchanged"] == retrained["thorax black"] == (8, 8)
+    for name in ("border black", "brightness and border equal"):
+        assert original[name][0] < 8 and original[name][1] == 8
+
+
+def test_evaluate_perturbations_without_a_recipe_retrains_none(framed, small_cnn):
+    table = xk.evaluate_perturbations(small_cnn, framed)
+    assert table["perturbation"].tolist() == list(PERTURBATIONS)
+    assert set(table["model"]) == {"original model"}
+    scores = xk.score(xk.predict(small_cnn, framed.test))
+    expected = scores.correct, scores.total
+    assert get_counts(table, "original model")["unchanged"] == expected
+    assert tuple(table.loc[0, ["low", "high"]]) == wilson_interval(*expected)
+    assert xk.display_table(table).loc["unchanged"].tolist() == [str(xk.Proportion(*expected))]
+
+
+@pytest.mark.slow
+def test_cross_validate_perturbations_counts_each_image_once_as_cross_validate_does(framed):
+    recipe = RECIPE.override(epochs=2)
+    table = xk.cross_validate_perturbations(recipe, framed, folds=2)
+    images = len(framed.train) + len(framed.validation)
+    assert set(table["total"]) == {images}
+    predictions = xk.cross_validate(recipe, framed, folds=2)
+    correct = int((predictions["true"] == predictions["predicted"]).sum())
+    assert get_counts(table, "original model")["unchanged"] == (correct, images)

@@ -8,10 +8,16 @@ from xraykit.headless.card import write_card
 from xraykit.headless.collect import collect
 from xraykit.headless.results import write_results
 
-SCORE = {"correct": 27, "total": 36, "interval": [0.59, 0.86], "loss": 0.7, "brier": 0.4}
+SCORE = {"correct": 27, "total": 36, "low": 0.59, "high": 0.86, "loss": 0.7, "brier": 0.4}
 SCORE |= {"calibration_error": 0.1, "confusion": [[15, 3], [6, 12]]}
+
+
+def records(names, *rows):
+    return [dict(zip(names, row, strict=True)) | {"low": 0.1, "high": 0.9} for row in rows]
+
+
 RESULTS = {
-    "schema": 3,
+    "schema": 1,
     "status": "done",
     "notebook": "task1_binary",
     "settings": {"recipe": "task1-mobilenetv2", "seed": 42},
@@ -26,22 +32,29 @@ RESULTS = {
     "model": {"parameters": 2258, "trainable": 33},
     "scores": {"validation": SCORE, "test": SCORE},
     "audit": {
-        "rows": [
-            {"check": "border", "verdict": "tells the class", "flagged": True, "p": 0.003,
+        "checks": [
+            {"check": "border", "verdict": "predicts the class", "flagged": True, "p": 0.003,
              "evidence": "120 | 129"},
         ],
-        "baselines": [
-            {"name": "border", "sees": "the outermost", "cross_validated": [120, 129],
-             "test": [30, 36]},
-        ],
-        "best": "border",
-        "sentence": "Of the 9 images, 9 can be had without lungs.",
+        "baselines": records(
+            ("name", "sees", "split", "correct", "total"),
+            ("border", "the outermost", "cross-validated", 120, 129),
+            ("border", "the outermost", "test", 30, 36),
+        ),
+        "best_baseline": "border",
+        "summary": "Of the 9 images, 9 need no information from the lungs.",
     },
-    "perturbations": {
-        "unchanged": {"trained as they are": [27, 36]},
-        "thorax black": {"trained as they are": [18, 36], "retrained that way": [33, 36]},
-    },
-    "external_validation": {"healthy adults": {"called normal": [3, 100], "called covid": [97, 100]}},
+    "perturbations": records(
+        ("perturbation", "model", "correct", "total"),
+        ("unchanged", "original model", 27, 36),
+        ("thorax black", "original model", 18, 36),
+        ("thorax black", "retrained", 33, 36),
+    ),
+    "external_validation": records(
+        ("group", "predicted", "count", "total"),
+        ("healthy adults", "normal", 3, 100),
+        ("healthy adults", "covid", 97, 100),
+    ),
 }  # fmt: skip
 
 
@@ -52,21 +65,24 @@ def run(tmp_path):
 
 
 def test_when_a_card_is_written_then_all_that_a_reader_must_know_is_in_it(run):
-    said = xraykit("card", run)
-    assert said.returncode == 0 and said.stdout.split() == [f"{run}/card.md", f"{run}/card.html"]
+    done = xraykit("card", run)
+    assert done.returncode == 0 and done.stdout.split() == [f"{run}/card.md", f"{run}/card.html"]
     card, page = ((run / f"card.{ending}").read_text("utf-8") for ending in ("md", "html"))
     for text in (card, page):
         assert "Not a medical device." in text
         assert "27/36 = 75 % [59, 86]" in text  # the score
         assert "30/36 = 83 % [68, 92]" in text  # the baseline's
-        assert "covid called normal: 6/18 = 33 % [16, 56]" in text
-        assert "9 can be had without lungs" in text
+        assert "covid predicted as normal: 6/18 = 33 % [16, 56]" in text
+        assert "9 need no information from the lungs" in text
         assert "MobileNetV2" in text
         assert "33/36 = 92 % [78, 97]" in text  # on the border alone
-        assert "97/100 = 97 % [92, 99]" in text and "not measured" not in text
-    assert "| **tells the class** | 0.003 |" in card
-    assert "| test images | trained as they are | retrained that way |" in card
-    assert "<strong>tells the class</strong>" in page
+        assert "97/100 = 97 % [92, 99]" in text and "not tested" not in text
+    assert "| **predicts the class** | 0.003 |" in card
+    assert "| border | 120/129 = 93 % [87, 96] | 30/36 = 83 % [68, 92] | the outermost |" in card
+    assert "| test images | original model | retrained |" in card
+    assert "| unchanged | 27/36 = 75 % [59, 86] |  |" in card
+    assert "| images | normal | covid |" in card
+    assert "<strong>predicts the class</strong>" in page
     assert page.count("<table>") == 7
 
 
@@ -78,16 +94,16 @@ def test_when_text_could_be_taken_for_markup_then_it_stays_text(run):
 
 
 def test_when_results_are_of_an_older_version_then_the_card_says_what_is_not_known(tmp_path):
-    old = {name: RESULTS[name] for name in ("status", "settings")} | {"schema": 1}
+    old = {name: RESULTS[name] for name in ("schema", "status", "settings")}
     task = {name: RESULTS["task"][name] for name in ("name", "classes", "images")}
-    short = {name: SCORE[name] for name in ("correct", "total", "interval")}
+    short = {name: SCORE[name] for name in ("correct", "total", "low", "high")}
     write_results(tmp_path, old | {"task": task, "scores": {"test": short}})
     write_card(tmp_path)
     card = (tmp_path / "card.md").read_text("utf-8")
-    assert "No audit was kept with the results" in card
-    assert "other hospitals and machines: not measured." in card
-    assert "Not kept with the results: `xk.save_results(..., perturbations=" in card
-    assert card.count("Not kept with the results.") == 2  # the recipe, and what is mixed up
+    assert "No audit was saved with the results" in card
+    assert "other hospitals and machines: not tested." in card
+    assert "Not saved with the results: `xk.save_results(..., perturbations=" in card
+    assert card.count("Not saved with the results.") == 2  # the recipe and the confusions
     assert "None" not in card and "nan" not in card and "0/0" not in card
 
 
@@ -100,7 +116,7 @@ def test_when_images_are_phantoms_then_the_card_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ({"schema": 2, "status": "failed"}, r"holds no scores \(status: failed\)"),
+        ({"schema": 1, "status": "failed"}, r"holds no scores \(status: failed\)"),
         ({"schema": 9, "status": "done"}, "is of version 9"),
         (None, "can't be read"),
     ],
@@ -115,7 +131,7 @@ def test_when_there_is_nothing_to_tell_then_one_line_says_so(tmp_path, results, 
 
 def test_when_runs_are_collected_then_the_best_baseline_stands_beside_the_score(run):
     table = collect([run])
-    assert table.loc[0, "without_lungs"] == f"border {xk.Proportion(30, 36)}"
+    assert table.loc[0, "best_baseline"] == f"border {xk.Proportion(30, 36)}"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +154,6 @@ def test_when_results_are_odd_then_there_is_a_card_all_the_same(tmp_path, change
 
 
 def test_when_one_of_many_has_no_results_then_the_others_get_their_cards(run, tmp_path):
-    said = xraykit("card", tmp_path / "none", run)
-    assert said.returncode == 2 and f"{tmp_path}/none/results.json can't be read" in said.stderr
+    done = xraykit("card", tmp_path / "none", run)
+    assert done.returncode == 2 and f"{tmp_path}/none/results.json can't be read" in done.stderr
     assert (run / "card.html").exists()

@@ -6,15 +6,14 @@ import pytest
 from tiny import xraykit
 
 import xraykit as xk
-from xraykit.headless.collect import collect, shown, write_csv, write_page
+from xraykit.headless.collect import collect, display_runs, write_csv, write_page
 from xraykit.headless.results import write_results
 
-OLDEST = {"schema": 1, "status": "done"}  # what has to be there in any version
+OLDEST = {"schema": 1, "status": "done"}  # the required fields of any version
 
 
 def result(correct=27, seed=42, backbone="VGG16", notebook="task2", **changes):
-    low, high = 0.59, 0.86
-    score = {"correct": correct, "total": 36, "interval": [low, high], "loss": 0.7}
+    score = {"correct": correct, "total": 36, "low": 0.59, "high": 0.86, "loss": 0.7}
     return {
         **OLDEST,
         "error": None,
@@ -77,6 +76,8 @@ def test_when_images_are_phantoms_then_the_table_says_so(runs):
     assert collect([runs]).loc[0, "images"] == "30 phantoms"
 
 
+GROUP = {"group": "adults", "predicted": "covid", "low": 0.1, "high": 0.9}
+BASELINE = {"name": "border", "sees": "", "split": "test", "low": 0.1, "high": 0.9}
 DAMAGED = {
     "cut off": ('{"schema": 1, "sta', "is damaged: Unterminated string"),
     "empty": ("", "is damaged: Expecting value"),
@@ -86,15 +87,19 @@ DAMAGED = {
     "wrong type": (json.dumps(result() | {"history": 3}), "history → 3 is not of type 'array'"),
     "half a score": (
         json.dumps(result() | {"scores": {"test": {"correct": 3}}}),
-        "is damaged: scores → test → 'of' is a required property",
+        "is damaged: scores → test → 'total' is a required property",
     ),
-    "more right than there are": (
+    "more correct images than images": (
         json.dumps(result(correct=37)),
-        "is damaged: scores → validation has 37 right of 36",
+        "is damaged: scores → validation: correct 37 is above total 36",
     ),
-    "more called so than there are": (
-        json.dumps(result() | {"external_validation": {"adults": {"called covid": [3, 2]}}}),
-        "is damaged: elsewhere → adults has 3 right of 2",
+    "more predicted images than images": (
+        json.dumps(result() | {"external_validation": [GROUP | {"count": 3, "total": 2}]}),
+        "is damaged: external_validation → adults: count 3 is above total 2",
+    ),
+    "more correct images of a baseline than images": (
+        json.dumps(result() | {"audit": {"baselines": [BASELINE | {"correct": 3, "total": 2}]}}),
+        "is damaged: audit → border → test: correct 3 is above total 2",
     ),
     "not a number": (
         json.dumps(result(seconds={"total": float("inf")})),
@@ -104,7 +109,7 @@ DAMAGED = {
         json.dumps(result(error="\ud800")),
         "is damaged: 'utf-8' codec can't encode",
     ),
-    "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 3"),
+    "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 1"),
 }
 
 
@@ -157,7 +162,9 @@ def test_when_written_as_page_then_it_needs_no_other_file_and_holds_no_foreign_c
     page = (tmp_path / "page.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and page.count("<script>") == 1
     assert "http" not in page and " src=" not in page
-    for name in shown(table).columns.drop("error"):
+    assert page.count('<svg class="interval"') == 8  # two scores in each of four rows
+    assert 'data-sort="0.75"' in page and "M0.59 2H0.86V6H0.59" in page
+    for name in display_runs(table).columns.drop("error"):
         assert f'<button type="button">{name.replace("_", " ")}</button>' in page
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from xraykit.data import challenge
-from xraykit.data import phantoms as dataset
-from xraykit.headless import demo
+from xraykit.data import challenge, phantoms
+from xraykit.headless import run
 
 
-def test_when_images_are_named_but_not_there_then_one_line_says_so(tmp_path):
+def test_run_demo_without_the_named_images_prints_one_line(tmp_path):
     done = subprocess.run(
         [Path(sys.executable).with_name("xraykit"), "demo", "--to", tmp_path / "reports"],
         env=os.environ | {"XRAYKIT_CHALLENGE_DIR": str(tmp_path)},
@@ -24,15 +23,13 @@ def test_when_images_are_named_but_not_there_then_one_line_says_so(tmp_path):
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_when_there_are_no_images_then_phantoms_are_drawn_before_the_notebooks_run(
-    tmp_path, monkeypatch, capsys
-):
-    for module in (challenge, dataset):
+def test_run_demo_without_images_draws_phantoms_first(tmp_path, monkeypatch, capsys):
+    for module in (challenge, phantoms):
         monkeypatch.setattr(module, "DATA", tmp_path)
-    full = dataset.draw_phantoms
-    monkeypatch.setattr(dataset, "draw_phantoms", lambda folder, shortcut: full(folder, images=34))
-    monkeypatch.setattr(demo, "run", lambda task, out, again: out / "report.html")
-    reports = demo.run_demo(tmp_path / "reports")
+    draw = phantoms.draw_phantoms
+    monkeypatch.setattr(phantoms, "draw_phantoms", lambda folder, shortcut: draw(folder, images=34))
+    monkeypatch.setattr(run, "run", lambda task, out, again: out / "report.html")
+    reports = run.run_demo(tmp_path / "reports")
     assert (tmp_path / "phantoms/phantoms.csv").is_file()
     assert reports == [tmp_path / "reports" / task / "report.html" for task in ("task1", "task2")]
-    assert "phantoms stand in" in capsys.readouterr().out
+    assert "phantoms (synthetic radiographs) are used instead" in capsys.readouterr().out

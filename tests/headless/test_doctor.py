@@ -1,4 +1,8 @@
+import re
+import subprocess
+import sys
 from collections import namedtuple
+from importlib.metadata import PackageNotFoundError
 
 import jupyter_client.kernelspec
 import pytest
@@ -12,12 +16,12 @@ from xraykit.recipes.choose import rank_recipes
 Memory = namedtuple("Memory", "total")
 
 
-def found():
+def examine():
     return [str(finding) for finding in doctor.examine()]
 
 
 def faults():
-    return [line for line in found() if not line.startswith("✓ ")]
+    return [line for line in examine() if not line.startswith("✓ ")]
 
 
 @pytest.mark.usefixtures("no_environment")
@@ -46,12 +50,14 @@ def test_when_named_folders_are_wrong_then_it_says_what_to_do_and_exits_1(tmp_pa
 def test_when_images_are_missing_from_the_copy_then_they_are_counted(challenge, monkeypatch):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(challenge))
     (line,) = faults()
-    assert "0 of 454 are the challenge's own" in line and "454 are missing, such as" in line
+    assert (
+        "0 of 454 are identical to the challenge's" in line and "454 are missing, such as" in line
+    )
 
 
 def test_when_the_real_challenge_is_there_then_it_is_whole(real_challenge, real_weights):
-    *_, images, weights, _ = found()
-    assert f"454 of 454 are the challenge's own, in {real_challenge}" in images
+    *_, images, weights, _ = examine()
+    assert f"454 of 454 are identical to the challenge's, in {real_challenge}" in images
     for name in ("MobileNetV2", "MobileNetV2 0.35", "ResNet50 up to conv4_block6_out"):
         assert name in weights
 
@@ -62,7 +68,7 @@ def test_when_the_defaults_weights_are_missing_then_it_names_the_stand_in_and_th
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     default = xk.recipes[rank_recipes("multiclass").index[0]]
-    *_, weights, _ = found()
+    *_, weights, _ = examine()
     assert weights.startswith("✓ ImageNet weights here: none; ")
     assert f"the default, {default.name}, needs {default.backbone}" in weights
     assert "Without a network task2-smallcnn" in weights and "stands in for it" in weights
@@ -70,7 +76,7 @@ def test_when_the_defaults_weights_are_missing_then_it_names_the_stand_in_and_th
     file = next(iter(candidate_files(default.backbone, default.alpha)))
     assert file in weights
     (tmp_path / "models" / file).write_text("weights")
-    *_, weights, _ = found()
+    *_, weights, _ = examine()
     assert f"the default, {default.name}, can run" in weights
 
 
@@ -79,7 +85,7 @@ def test_when_the_machine_is_small_then_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: Memory(2 * 2**30))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: namedtuple("D", "free")(2**29))
     memory, disk = faults()
-    assert memory == "✗ Memory: 2.0 GiB, less than 4: take a smaller image_size, such as 128"
+    assert memory == "✗ Memory: 2.0 GiB, less than 4: use a smaller image_size, such as 128"
     assert disk == "✗ Disk, free here: 0.5 GiB, less than 2: make room"
 
 
@@ -101,7 +107,36 @@ def test_when_the_kernel_is_missing_or_anothers_then_it_says_what_to_do(tmp_path
 
 @pytest.mark.usefixtures("no_environment")
 def test_when_a_package_is_not_the_pinned_one_then_it_says_what_to_do(monkeypatch):
-    own = doctor.version
-    monkeypatch.setattr(doctor, "version", lambda name: "3.0" if name == "keras" else own(name))
+    version = doctor.version
+    monkeypatch.setattr(doctor, "version", lambda name: "3.0" if name == "keras" else version(name))
     (line,) = faults()
-    assert "keras 3.0: expected ~=3.15.1. Install again" in line
+    assert re.search(r"keras 3\.0: expected .*3\.15.*\. Install again: pip install -e \.", line)
+
+
+@pytest.mark.usefixtures("no_environment")
+@pytest.mark.parametrize("name", ["keras", "jupyterlab"])
+def test_doctor_with_a_missing_package_names_it_and_continues(monkeypatch, name):
+    version = doctor.version
+
+    def find_version(package):
+        if package == name:
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(doctor, "version", find_version)
+    lines = examine()
+    assert len(lines) == 8
+    assert f"but the package {name} is missing. Install again: pip install -e ." in lines[0]
+    assert lines[2].startswith("✗ JupyterLab is missing." if name == "jupyterlab" else "✓ ")
+
+
+def test_doctor_command_with_a_package_that_cannot_be_imported_exits_1(tmp_path):
+    code = (
+        "import sys; sys.modules['psutil'] = None\n"
+        "from xraykit.cli import main\n"
+        "sys.argv = ['xraykit', 'doctor']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "✗ Package psutil is missing. Install again: pip install -e .\n"

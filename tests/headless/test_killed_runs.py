@@ -1,4 +1,4 @@
-"""SIGKILL to `xraykit run` with a real training: started again, it ends as if nothing happened."""
+"""`xraykit run` with a real training is killed, and continues to the same results."""
 
 import random
 import subprocess
@@ -51,19 +51,19 @@ def start(notebook, drawn_challenge):
 
 @pytest.fixture(scope="module")
 def undisturbed(start, tmp_path_factory):
-    """What a run gives that is left alone, and how many seconds it takes."""
+    """The results of a run that is not killed, and its duration in seconds."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     assert start(out).wait() == 0
-    return read_results(out), time.perf_counter() - begun
+    return read_results(out), time.perf_counter() - begin
 
 
-def kill_when(happened, process, out):
-    """Kill a run as soon as something has happened; say whether that was before its end.
+def kill_when(condition, process, out):
+    """Kill a run as soon as a condition holds; return whether that was before its end.
 
-    It and its kernel are gone afterwards, and nothing half-written is there under a final name.
+    The run and its kernel have ended then, and no incomplete file has its final name.
     """
-    while process.poll() is None and not happened():
+    while process.poll() is None and not condition():
         time.sleep(0.001)
     if process.poll() is not None:
         return False
@@ -79,11 +79,11 @@ def kill_when(happened, process, out):
 def check(out, undisturbed):
     results = read_results(out)
     assert results["scores"] == undisturbed["scores"]
-    history, expected = (pd.DataFrame(each["history"]) for each in (results, undisturbed))
+    history, expected = (pd.DataFrame(run["history"]) for run in (results, undisturbed))
     assert list(history["epoch"]) == list(range(1, EPOCHS + 1))
     pd.testing.assert_frame_equal(history, expected, rtol=1e-3)
-    left = sorted(path.name for path in out.glob("[!.]*"))
-    assert left == sorted([*results["files"], "results.json"])
+    names = sorted(path.name for path in out.glob("[!.]*"))
+    assert names == sorted([*results["files"], "results.json"])
     assert not (out / ".partial").exists()
 
 
@@ -106,7 +106,7 @@ def test_when_killed_at_three_stages_then_the_next_run_goes_on(start, undisturbe
     assert start(out).wait() == 0
     check(out, undisturbed[0])
     cells = {cell.id: cell for cell in nbformat.read(out / "small.ipynb", 4).cells}
-    assert "begun before: going on after epoch" in "".join(
+    assert "interrupted: resuming after epoch" in "".join(
         output.get("text", "") for output in cells["train"].outputs
     )
 

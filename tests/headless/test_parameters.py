@@ -13,12 +13,12 @@ def notebook(tmp_path):
     return write_notebook(tmp_path / "tiny.ipynb", ("show", "print(epochs, backbone)"))
 
 
-def given(notebook, *pairs):
+def check(notebook, *pairs):
     return check_parameters(read_notebook(notebook), pairs)
 
 
 def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
-    mine, values = given(
+    given, values = check(
         notebook,
         ("epochs", "7"),
         ("learning_rate", "1e-3"),
@@ -27,8 +27,8 @@ def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
         ("settings", '{"epochs": 3}'),
     )
     expected = {"epochs": 7, "learning_rate": 0.001, "backbone": "7", "shuffle": True}
-    assert mine == expected | {"settings": {"epochs": 3}}
-    assert values == {**mine, "loose": 4, "layers": [], "save_to": ""}
+    assert given == expected | {"settings": {"epochs": 3}}
+    assert values == {**given, "loose": 4, "layers": [], "save_to": ""}
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
         (("settings", '{"a": NaN}'), "settings=.*expected names and values as JSON"),
         (("settings", '{"a": 1e999}'), "settings=.*expected names and values as JSON"),
         (("settings", "[1]"), r"settings='\[1\]': expected names and values as JSON"),
-        (("save_to", "x"), "save_to is not for -p: --out says where results go"),
+        (("save_to", "x"), "save_to can't be set with -p: use --out for the output folder"),
     ],
 )
 def test_when_a_parameter_does_not_fit_then_one_line_says_so(notebook, pair, message):
     with pytest.raises(xk.InputError, match=f"(?i){message}") as raised:
-        given(notebook, pair)
+        check(notebook, pair)
     assert "\n" not in str(raised.value)
 
 
 def test_when_a_parameter_is_given_twice_then_one_line_says_so(notebook):
     with pytest.raises(xk.InputError, match="epochs is given twice: 3 and '4'"):
-        given(notebook, ("epochs", "3"), ("epochs", "4"))
+        check(notebook, ("epochs", "3"), ("epochs", "4"))
 
 
 def test_when_named_task1_then_it_is_the_clones_notebook():
@@ -116,7 +116,7 @@ def test_when_notebook_is_bad_then_one_line_says_so(tmp_path, kind):
     path = tmp_path / f"{kind} é.ipynb"
     make(path)
     with pytest.raises(xk.InputError, match=message) as raised:
-        given(path)
+        check(path)
     assert "\n" not in str(raised.value)
     assert re.search(kind, str(raised.value)) or kind == "parameters-not-python"
 

@@ -6,6 +6,7 @@ import pytest
 
 import xraykit as xk
 from xraykit.headless.results import SCHEMA, read_results, results_schema
+from xraykit.metrics.intervals import add_intervals, wilson_interval
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 
@@ -72,7 +73,7 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
         scores.total,
         scores.loss,
     )
-    low, high = (round(100 * bound) for bound in test["interval"])
+    low, high = (round(100 * test[bound]) for bound in ("low", "high"))
     assert f"[{low}, {high}]" in str(xk.Proportion(scores.correct, scores.total))
     assert [row["val_loss"] for row in results["history"]] == list(history["val_loss"])
     assert [row["epoch"] for row in results["history"]] == [1, 2]
@@ -85,24 +86,31 @@ def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
         "results.json",
         "validation_predictions.csv",
     ]
-    watched = pd.read_csv(tmp_path / "validation_predictions.csv")
-    assert list(watched["path"]) == list(task.validation.paths)
-    assert xk.score(watched).correct == results["scores"]["validation"]["correct"]
+    validation = pd.read_csv(tmp_path / "validation_predictions.csv")
+    assert list(validation["path"]) == list(task.validation.paths)
+    assert xk.score(validation).correct == results["scores"]["validation"]["correct"]
 
 
-def test_when_proportions_are_saved_then_they_are_kept_as_counts(trained, tmp_path):
-    half, all_of_it = xk.Proportion(2, 4), xk.Proportion(4, 4)
-    perturbed = pd.DataFrame(
-        {"asked": [half, half], "retrained": ["", all_of_it]}, ["as is", "cut"]
-    )
-    called = pd.DataFrame({"called covid": [half]}, ["healthy adults"])
-    xk.save_results(tmp_path, *trained, perturbations=perturbed, external_validation=called)
+def test_save_results_keeps_counts_as_records(trained, tmp_path):
+    rows = [
+        ("unchanged", "original model", 2, 4),
+        ("cut", "original model", 2, 4),
+        ("cut", "retrained", 4, 4),
+    ]
+    columns = ["perturbation", "model", "correct", "total"]
+    perturbations = add_intervals(pd.DataFrame(rows, columns=columns))
+    group = pd.DataFrame({"group": ["healthy adults"], "predicted": ["covid"]})
+    external = add_intervals(group.assign(count=2, total=4))
+    xk.save_results(tmp_path, *trained, perturbations=perturbations, external_validation=external)
     results = read_results(tmp_path)
-    assert results["perturbations"] == {
-        "as is": {"asked": [2, 4]},
-        "cut": {"asked": [2, 4], "retrained": [4, 4]},
-    }
-    assert results["external_validation"] == {"healthy adults": {"called covid": [2, 4]}}
+    for row, saved in zip(rows, results["perturbations"], strict=True):
+        low, high = wilson_interval(*row[2:])
+        assert saved == dict(zip(columns, row, strict=True)) | {"low": low, "high": high}
+    low, high = wilson_interval(2, 4)
+    assert results["external_validation"] == [
+        {"group": "healthy adults", "predicted": "covid", "count": 2, "total": 4}
+        | {"low": low, "high": high}
+    ]
 
 
 def test_when_the_folder_is_empty_text_then_nothing_is_saved(trained, tmp_path, monkeypatch):

@@ -32,8 +32,8 @@ def tiny(tmp_path):
     )
 
 
-def left(out):
-    """What a run left, without its hidden files."""
+def visible_files(out):
+    """The files of a run, without the hidden ones."""
     return sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
 
 
@@ -41,7 +41,7 @@ def times_run(tiny):
     return len(tiny.with_name("count").read_text())
 
 
-# What goes in
+# Input
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     report = run(notebook, out, [("epochs", "7")])
     assert report == out / "tiny.html" and "<h1>" not in report.name
     assert "Figure plot of “tiny”" in report.read_text()  # for those who don't see it
-    assert left(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
+    assert visible_files(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
     assert [path.name for path in (out / "figures").iterdir()] == ["plot.png"]
     assert not (out / ".partial").exists()
     assert nbformat.read(out / "tiny.ipynb", 4).cells[-1].outputs[0].text == "7\n"
@@ -82,7 +82,7 @@ def test_when_inputs_are_hidden_then_the_report_shows_outputs_alone(tiny, tmp_pa
 
 
 @pytest.mark.slow
-def test_when_run_from_elsewhere_then_relative_paths_start_there(tmp_path):
+def test_run_from_another_folder_starts_relative_paths_there(tmp_path):
     show = "print(open(backbone).read())"
     write_notebook(tmp_path / "some where é" / "ä {0} b.ipynb", ("show", show))
     (tmp_path / "file.txt").write_text("found")
@@ -93,12 +93,12 @@ def test_when_run_from_elsewhere_then_relative_paths_start_there(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert left(tmp_path / "ö {x} ü") == ["results.json", "ä {0} b.html", "ä {0} b.ipynb"]
+    assert visible_files(tmp_path / "ö {x} ü") == ["results.json", "ä {0} b.html", "ä {0} b.ipynb"]
     assert "found" in (tmp_path / "ö {x} ü/ä {0} b.html").read_text()
 
 
 @pytest.mark.slow
-def test_when_cell_ids_are_missing_or_doubled_then_it_runs_without_a_word(tmp_path):
+def test_run_with_missing_or_duplicate_cell_ids_prints_no_warning(tmp_path):
     cells = ("a", "print('first')"), ("b", "print('second')")
     text = write_notebook(tmp_path / "tiny.ipynb", *cells).read_text()
     (tmp_path / "doubled.ipynb").write_text(text.replace('"id": "b"', '"id": "a"'))
@@ -113,15 +113,15 @@ def test_when_cell_ids_are_missing_or_doubled_then_it_runs_without_a_word(tmp_pa
 
 
 @pytest.mark.slow
-def test_when_the_notebook_goes_elsewhere_then_results_come_to_the_folder_named(tmp_path):
+def test_run_of_a_notebook_that_changes_its_folder_writes_to_out(tmp_path):
     go = "import os, pathlib\nos.chdir('/')\npathlib.Path(save_to, 'kept.txt').write_text('1')"
     write_notebook(tmp_path / "tiny.ipynb", ("go", go))
     done = xraykit("run", "tiny.ipynb", "--out", "out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "kept.txt" in left(tmp_path / "out")
+    assert "kept.txt" in visible_files(tmp_path / "out")
 
 
-# What goes wrong
+# Errors
 
 
 def failing(tmp_path, source, *graded):
@@ -146,7 +146,7 @@ def test_when_a_cell_fails_then_one_line_says_so_and_what_ran_is_kept(tmp_path, 
         run(failing(tmp_path, source), out, timeout=3)
     assert raised.value.exit_code == 1 and "\n" not in str(raised.value)
     assert str(out / "tiny.ipynb") in str(raised.value)
-    assert left(out) == ["results.json", "tiny.html", "tiny.ipynb"]
+    assert visible_files(out) == ["results.json", "tiny.html", "tiny.ipynb"]
     cells = {cell.id: cell for cell in nbformat.read(out / "tiny.ipynb", 4).cells}
     assert cells["before"].outputs[0].text == "kept\n" and not cells["after"].outputs
     results = read_results(out)
@@ -186,11 +186,11 @@ def test_when_the_notebook_started_a_process_then_it_does_not_outlive_the_run(tm
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
-def test_when_the_notebook_writes_results_of_its_own_then_both_are_kept(tmp_path):
-    own = "open(f'{save_to}/results.json', 'w').write('{\"mine\": 1}');"
+def test_run_of_a_notebook_that_writes_results_json_keeps_both(tmp_path):
+    write = "open(f'{save_to}/results.json', 'w').write('{\"other\": 1}');"
     out = tmp_path / "out"
-    run(write_notebook(tmp_path / "tiny.ipynb", ("own", own)), out)
-    assert (out / "notebook-results.json").read_text() == '{"mine": 1}'
+    run(write_notebook(tmp_path / "tiny.ipynb", ("write", write)), out)
+    assert (out / "notebook-results.json").read_text() == '{"other": 1}'
     assert read_results(out)["status"] == "done"
 
 
@@ -220,7 +220,7 @@ def not_empty(out):
     [
         (under_a_file, "out can't be written: Not a directory"),
         (a_file, "out can't be written: Not a directory"),
-        (not_empty, "out holds something already, such as thesis.txt"),
+        (not_empty, r"out is not empty \(it contains thesis.txt\)"),
     ],
 )
 def test_when_the_folder_cant_be_used_then_one_line_says_so(tiny, tmp_path, spoil, message):
@@ -243,7 +243,7 @@ def test_when_no_space_is_left_then_one_line_says_so_and_nothing_is_half_written
     assert done.returncode == 1
     assert re.search(r"out can't be written: File too large.*start it again", done.stderr)
     assert len(done.stderr.splitlines()) == 1
-    assert left(tmp_path / "out") == []
+    assert visible_files(tmp_path / "out") == []
     run(notebook, tmp_path / "out")
 
 
@@ -255,27 +255,27 @@ def test_when_the_disk_is_full_then_one_line_says_so(tmp_path):
         f"{XRAYKIT} run {notebook} --out {tmp_path}/disk/out"
     )
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small disk of its own")
+        pytest.skip("needs the right to mount a small disk")
     done = subprocess.run(["unshare", "-rm", "sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == 1
     assert "out can't be written: No space left on device" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-# What is there already
+# Existing output
 
 
-def test_when_the_same_run_is_there_then_it_is_kept_unless_told(tiny, tmp_path, capsys):
+def test_run_that_is_complete_is_kept_unless_again(tiny, tmp_path, capsys):
     out = tmp_path / "out"
     run(tiny, out, [("epochs", "2")])
     run(tiny, out, [("epochs", "2")])
     assert times_run(tiny) == 1
-    assert f"{out} holds this very run already: kept" in capsys.readouterr().out
+    assert "This run is already complete. Use --again to repeat it." in capsys.readouterr().out
     run(tiny, out, [("epochs", "2")], again=True)
     assert times_run(tiny) == 2
 
 
-def test_when_another_run_is_there_then_it_is_kept_unless_told(tmp_path):
+def test_run_into_the_folder_of_another_run_is_refused_unless_again(tmp_path):
     out = tmp_path / "out"
     first = write_notebook(tmp_path / "first.ipynb", ("plot", FIGURE))
     second = write_notebook(tmp_path / "second.ipynb")
@@ -285,7 +285,7 @@ def test_when_another_run_is_there_then_it_is_kept_unless_told(tmp_path):
             run(notebook, out, pairs)
     (out / "notes.txt").write_text("mine")
     run(second, out, again=True)
-    assert left(out) == ["notes.txt", "results.json", "second.html", "second.ipynb"]
+    assert visible_files(out) == ["notes.txt", "results.json", "second.html", "second.ipynb"]
 
 
 def test_when_a_file_that_a_setting_names_has_changed_then_it_is_another_run(tiny, tmp_path):
@@ -300,7 +300,7 @@ def test_when_a_file_that_a_setting_names_has_changed_then_it_is_another_run(tin
 
 def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, tmp_path):
     (tmp_path / "out").mkdir()
-    for content in ('{"schema": 1, "status": "done"}', '{"mine": 1}'):
+    for content in ('{"schema": 1, "status": "done"}', '{"other": 1}'):
         (tmp_path / "out/results.json").write_text(content)
         with pytest.raises(xk.InputError, match=r"results.json is (not of|damaged)"):
             run(tiny, tmp_path / "out", again=True)
@@ -310,8 +310,9 @@ def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, 
 def test_when_results_name_files_outside_then_those_stay(tiny, tmp_path):
     out = tmp_path / "out"
     run(tiny, out)
-    facts = json.loads((out / "results.json").read_text())
-    (out / "results.json").write_text(json.dumps(facts | {"files": ["../tiny.ipynb", str(tiny)]}))
+    results = json.loads((out / "results.json").read_text())
+    results["files"] = ["../tiny.ipynb", str(tiny)]
+    (out / "results.json").write_text(json.dumps(results))
     run(tiny, out, again=True)
     assert tiny.exists() and times_run(tiny) == 2
 
@@ -399,14 +400,14 @@ def sleeping(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_when_told_to_stop_then_the_kernel_ends_first(sleeping, tmp_path, number):
+def test_run_on_a_signal_ends_its_kernel_first(sleeping, tmp_path, number):
     process, kernel = sleeping
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert not kernel.is_running()
     assert process.returncode == -number  # so that a shell loop ends too
-    assert said == "The same command goes on from the last whole epoch.\nInterrupted.\n"
-    assert left(tmp_path / "out") == []
+    assert stderr == "The same command resumes from the last complete epoch.\nInterrupted.\n"
+    assert visible_files(tmp_path / "out") == []
 
 
 def test_when_killed_then_the_kernel_ends_by_itself(sleeping, tmp_path):
@@ -414,7 +415,7 @@ def test_when_killed_then_the_kernel_ends_by_itself(sleeping, tmp_path):
     process.kill()
     process.wait()
     assert psutil.wait_procs([kernel], timeout=10)[0]
-    assert left(tmp_path / "out") == []
+    assert visible_files(tmp_path / "out") == []
 
 
 def test_when_another_run_works_there_then_one_line_says_so(sleeping, tmp_path):
@@ -456,8 +457,8 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
     old, out = tmp_path / "old", tmp_path / "out"
     run(notebook, old, [("epochs", "1")])
     (old / "figures/plot.png").rename(old / "figures/older.png")
-    facts = (old / "results.json").read_text().replace("plot.png", "older.png")
-    (old / "results.json").write_text(facts)
+    text = (old / "results.json").read_text().replace("plot.png", "older.png")
+    (old / "results.json").write_text(text)
     deaths = 0
     while True:
         shutil.rmtree(out, ignore_errors=True)
@@ -468,9 +469,9 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
         if (out / "results.json").exists():
             results = read_results(out)
             names = {name.split("/")[0] for name in results["files"]}
-            assert set(left(out)) == {*names, "results.json"}
-            shown = nbformat.read(out / "tiny.ipynb", 4).cells[-1].outputs[0].text
-            assert shown == f"{results['parameters']['epochs']}\n"
+            assert set(visible_files(out)) == {*names, "results.json"}
+            output = nbformat.read(out / "tiny.ipynb", 4).cells[-1].outputs[0].text
+            assert output == f"{results['parameters']['epochs']}\n"
             figures = "plot.png" if results["parameters"]["epochs"] == 2 else "older.png"
             assert [path.name for path in (out / "figures").iterdir()] == [figures]
         if killed.returncode == 0:
@@ -479,6 +480,6 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
         deaths += 1
         run(notebook, out, [("epochs", "2")], again=results["parameters"]["epochs"] == 1)
         assert read_results(out)["parameters"]["epochs"] == 2
-        assert left(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
+        assert visible_files(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
         assert not (out / ".partial").exists()
     assert deaths > 15

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -16,59 +17,58 @@ def table(true, probabilities, names=("a", "b", "c")):
 
 
 @pytest.fixture
-def too_sure():
-    """A network whose logits are twice what they should be."""
+def overconfident():
+    """A model whose logits are twice as large as they should be."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1.5, (3000, 3))
-    share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    true = [rng.choice(list("abc"), p=each) for each in share]
-    sure = np.exp(2 * logits) / np.exp(2 * logits).sum(axis=1, keepdims=True)
-    return table(true, sure)
+    true = [rng.choice(list("abc"), p=row) for row in softmax(logits, axis=1)]
+    return table(true, softmax(2 * logits, axis=1))
 
 
-def test_calibration_error_and_brier_are_those_worked_out_by_hand():
-    said = table(list("aabb"), [[0.9, 0.1], [0.8, 0.2], [0.85, 0.15], [0.3, 0.7]], ("a", "b"))
-    found = xk.calibration(said, bins=2)  # all in the upper bin: 3 of 4 right, 0.8125 sure
-    assert found.error == pytest.approx(0.8125 - 0.75)
-    assert found.brier == pytest.approx(2 * (0.1**2 + 0.2**2 + 0.85**2 + 0.3**2) / 4)
-    assert found.bins[["correct", "total"]].to_numpy().tolist() == [[3, 4]]
-    assert "3/4 = 75 % [30, 95]" in str(found)
+def test_calibration_error_and_brier_are_those_computed_by_hand():
+    probabilities = [[0.9, 0.1], [0.8, 0.2], [0.85, 0.15], [0.3, 0.7]]
+    predictions = table(list("aabb"), probabilities, ("a", "b"))
+    result = xk.calibration(predictions, bins=2)  # one bin: 3 of 4 correct, confidence 0.8125
+    assert result.error == pytest.approx(0.8125 - 0.75)
+    assert result.brier == pytest.approx(2 * (0.1**2 + 0.2**2 + 0.85**2 + 0.3**2) / 4)
+    assert result.bins[["correct", "total"]].to_numpy().tolist() == [[3, 4]]
+    assert "3/4 = 75 % [30, 95]" in str(result)
 
 
-def test_calibration_error_weighs_bins_by_their_images_and_lets_none_make_up_for_another():
-    sure = [0.9, 0.8, 1.0, 0.6, 0.6]
-    said = table(list("abaaa"), [[each, 1 - each] for each in sure], ("a", "b"))
-    found = xk.calibration(said, bins=4)  # .6 sure, 2 of 2 right; .9 sure, 2 of 3 right
-    assert found.bins[["correct", "total"]].to_numpy().tolist() == [[2, 2], [2, 3]]
-    assert found.bins["confidence"].to_list() == pytest.approx([0.6, 0.9])
-    assert found.error == pytest.approx((2 * 0.4 + 3 * (0.9 - 2 / 3)) / 5)
+def test_calibration_error_weights_bins_by_their_images_and_errors_do_not_cancel():
+    confidence = np.array([0.9, 0.8, 1.0, 0.6, 0.6])
+    predictions = table(list("abaaa"), np.column_stack([confidence, 1 - confidence]), ("a", "b"))
+    result = xk.calibration(predictions, bins=4)  # at .6: 2 of 2 correct; at .9: 2 of 3
+    assert result.bins[["correct", "total"]].to_numpy().tolist() == [[2, 2], [2, 3]]
+    assert result.bins["confidence"].to_list() == pytest.approx([0.6, 0.9])
+    assert result.error == pytest.approx((2 * 0.4 + 3 * (0.9 - 2 / 3)) / 5)
 
 
-def test_error_by_chance_is_that_of_truths_drawn_from_the_probabilities(too_sure):
-    few = too_sure.head(36)
+def test_calibration_error_by_chance_is_that_of_classes_drawn_from_the_probabilities(overconfident):
+    few = overconfident.head(36)
     rng = np.random.default_rng(1)
     probabilities = few.filter(like="probability").to_numpy()
     errors = []
     for _ in range(300):
-        true = [rng.choice(list("abc"), p=each) for each in probabilities]
+        true = [rng.choice(list("abc"), p=row) for row in probabilities]
         errors.append(xk.calibration(few.assign(true=true)).error)
-    mean, most = xk.calibration(few).by_chance
+    mean, quantile = xk.calibration(few).by_chance
     assert mean == pytest.approx(np.mean(errors), abs=0.01)
-    assert most == pytest.approx(np.quantile(errors, 0.95), abs=0.03)
+    assert quantile == pytest.approx(np.quantile(errors, 0.95), abs=0.03)
     assert f"(by chance alone {mean:.3f}" in str(xk.calibration(few))
 
 
-def test_when_too_sure_then_the_temperature_that_was_put_in_is_found(too_sure):
-    temperature = xk.fit_temperature(too_sure)
+def test_fit_temperature_of_an_overconfident_model_finds_the_true_temperature(overconfident):
+    temperature = xk.fit_temperature(overconfident)
     assert temperature == pytest.approx(2, abs=0.1)
-    cooler = xk.apply_temperature(too_sure, temperature)
-    assert xk.calibration(cooler).error < 0.03 < xk.calibration(too_sure).error
-    assert cooler["predicted"].equals(too_sure["predicted"])
-    assert "probability_a" in too_sure and not cooler["probability_a"].equals(too_sure.iloc[:, 2])
+    calibrated = xk.apply_temperature(overconfident, temperature)
+    assert xk.calibration(calibrated).error < 0.03 < xk.calibration(overconfident).error
+    assert calibrated["predicted"].equals(overconfident["predicted"])
+    assert not calibrated["probability_a"].equals(overconfident["probability_a"])
 
 
 class Logits(ClassifierMixin, BaseEstimator):
-    """For scikit-learn: a classifier whose decision function is what it is given."""
+    """A classifier for scikit-learn that returns its inputs as logits."""
 
     def fit(self, logits, true):
         self.classes_ = np.unique(true)
@@ -81,21 +81,21 @@ class Logits(ClassifierMixin, BaseEstimator):
         return self.classes_[logits.argmax(axis=1)]
 
 
-def test_temperature_is_scikit_learns(too_sure):
-    logits = np.log(too_sure.filter(like="probability").to_numpy())
-    frozen = FrozenEstimator(Logits().fit(logits, too_sure["true"]))
-    theirs = CalibratedClassifierCV(frozen, method="temperature").fit(logits, too_sure["true"])
-    ours = xk.apply_temperature(too_sure, xk.fit_temperature(too_sure))
+def test_fit_temperature_agrees_with_scikit_learn(overconfident):
+    logits = np.log(overconfident.filter(like="probability").to_numpy())
+    frozen = FrozenEstimator(Logits().fit(logits, overconfident["true"]))
+    theirs = CalibratedClassifierCV(frozen, method="temperature").fit(logits, overconfident["true"])
+    ours = xk.apply_temperature(overconfident, xk.fit_temperature(overconfident))
     expected = theirs.predict_proba(logits)
     np.testing.assert_allclose(ours.filter(like="probability"), expected, atol=2e-3)
 
 
-def test_when_every_answer_is_right_then_temperature_stays_in_its_range():
-    said = table(list("abc"), np.eye(3) * 0.7 + 0.1)
-    assert 0.05 <= xk.fit_temperature(said) < 0.06
+def test_fit_temperature_stays_in_its_range_if_every_prediction_is_correct():
+    predictions = table(list("abc"), np.eye(3) * 0.7 + 0.1)
+    assert 0.05 <= xk.fit_temperature(predictions) < 0.06
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "2"])
-def test_when_temperature_is_not_above_0_then_one_line_says_so(too_sure, temperature):
+def test_apply_temperature_not_above_0_raises(overconfident, temperature):
     with pytest.raises(xk.InputError, match="expected a number above 0"):
-        xk.apply_temperature(too_sure, temperature)
+        xk.apply_temperature(overconfident, temperature)

@@ -12,7 +12,7 @@ from xraykit.metrics.comparison import (
 )
 
 
-def said(correct):
+def predict(correct):
     predicted = np.where(correct, "covid", "normal")
     return pd.DataFrame(
         {"path": [f"{i}.png" for i in range(len(correct))], "true": "covid", "predicted": predicted}
@@ -20,22 +20,26 @@ def said(correct):
 
 
 def test_mcnemar_is_the_binomial_test_of_the_images_that_differ():
-    first = said([True] * 6 + [False] + [True] * 20)
-    second = said([False] * 6 + [True] + [True] * 20)
+    first = predict([True] * 6 + [False] + [True] * 20)
+    second = predict([False] * 6 + [True] + [True] * 20)
     assert mcnemar(first, second)[:2] == (6, 1)
     assert mcnemar(first, second)[2] == pytest.approx(2 * (1 + 7) / 2**7)  # both tails, by hand
 
 
-def test_when_the_rows_are_in_another_order_then_nothing_changes():
-    first, second = said([True, True, True, False]), said([False, False, False, True])
-    turned = second.iloc[::-1]
-    assert mcnemar(first, turned) == mcnemar(first, second) == (3, 1, 0.625)
-    assert mcnemar(first, turned.assign(path=first["path"].to_list()))[:2] == (2, 0)  # by place
+def test_mcnemar_does_not_depend_on_the_order_of_rows():
+    first, second = (
+        predict([True, True, True, False]),
+        predict([False, False, False, True]),
+    )
+    reversed_rows = second.iloc[::-1]
+    assert mcnemar(first, reversed_rows) == mcnemar(first, second) == (3, 1, 0.625)
+    by_place = reversed_rows.assign(path=first["path"].to_list())
+    assert mcnemar(first, by_place)[:2] == (2, 0)
 
 
-def test_when_the_images_differ_then_one_line_says_so():
+def test_mcnemar_of_other_images_raises():
     with pytest.raises(xk.InputError, match="predictions of the same images"):
-        mcnemar(said([True, True]), said([True]))
+        mcnemar(predict([True, True]), predict([True]))
 
 
 @pytest.mark.parametrize(
@@ -44,57 +48,58 @@ def test_when_the_images_differ_then_one_line_says_so():
         (None, r"tables from xk.predict; found nothing \(None\)"),
         ("predictions.csv", "found a value of type str"),
         (pd.DataFrame({"true": ["a"]}), "path, true and predicted; found 1 rows of true"),
-        (said([]), "found 0 rows"),
-        (said([True, True]), "found 1 and 2, of which 1 are the same"),
+        (predict([]), "found 0 rows"),
+        (predict([True, True]), "found 1 and 2, of which 1 are the same"),
     ],
 )
-def test_when_it_is_no_table_of_the_same_image_then_one_line_says_what_was_found(other, message):
+def test_mcnemar_and_required_test_size_of_other_values_raise(other, message):
     for compare in (mcnemar, required_test_size):
         with pytest.raises(xk.InputError, match=message):
-            compare(said([True]), other)
+            compare(predict([True]), other)
 
 
-def test_holm_multiplies_the_smallest_most_and_never_falls():
+def test_holm_corrects_in_steps_and_never_decreases():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
     np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
 
 
 def test_mcnemar_gives_the_published_p_of_a_worked_example():
     """Fagerland, Lydersen and Laake 2013, BMC Med. Res. Methodology 13, 91: 1 and 7 of 21."""
-    first = said([True] * 1 + [False] * 7 + [True] * 13)
-    second = said([False] * 1 + [True] * 7 + [True] * 13)
+    first = predict([True] * 1 + [False] * 7 + [True] * 13)
+    second = predict([False] * 1 + [True] * 7 + [True] * 13)
     assert mcnemar(first, second) == (1, 7, pytest.approx(0.070, abs=5e-4))
 
 
 def test_power_is_that_of_a_published_worked_example():
-    """O'Brien 2002 (G*Power's manual): shares .32 and .08, 50 pairs, one-sided 5 %: 0.8393."""
+    """O'Brien 2002 (G*Power's manual): fractions .32 and .08, 50 pairs, one-sided 5 %: 0.8393."""
     assert mcnemar_power(50, 0.32, 0.08, level=0.10) == pytest.approx(0.83934, abs=1e-4)
 
 
-def test_when_so_many_images_are_drawn_then_the_test_finds_the_difference_four_times_in_five():
-    first, second = said([True] * 5 + [False] + [True] * 30), said([False] * 5 + [True] * 31)
+def test_required_test_size_gives_the_power_asked_for_in_a_simulation():
+    first = predict([True] * 5 + [False] + [True] * 30)
+    second = predict([False] * 5 + [True] * 31)
     needed = required_test_size(first, second)
     rng = np.random.default_rng(0)
     kinds = rng.choice(3, size=(400, needed), p=[5 / 36, 1 / 36, 30 / 36])
-    p = [mcnemar(said(draw != 1), said(draw != 0))[2] for draw in kinds]
+    p = [mcnemar(predict(draw != 1), predict(draw != 0))[2] for draw in kinds]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.8, abs=0.06)
     assert mcnemar_power(needed - 1, 5 / 36, 1 / 36) < 0.8 <= mcnemar_power(needed, 5 / 36, 1 / 36)
 
 
-def test_when_both_alone_are_right_equally_often_then_no_number_would_separate_them():
-    assert required_test_size(said([True, False]), said([False, True])) is None
-    assert required_test_size(said([True]), said([True])) is None
+def test_required_test_size_is_none_if_both_are_equally_often_correct_alone():
+    assert required_test_size(predict([True, False]), predict([False, True])) is None
+    assert required_test_size(predict([True]), predict([True])) is None
 
 
-@pytest.mark.parametrize(("name", "share"), [("power", 1.5), ("level", 0), ("power", -1)])
-def test_when_power_or_level_is_no_share_then_one_line_says_so(name, share):
-    with pytest.raises(xk.InputError, match=f"{name}={share}: expected a number above 0"):
-        required_test_size(said([True, False]), said([True, True]), **{name: share})
+@pytest.mark.parametrize(("name", "value"), [("power", 1.5), ("level", 0), ("power", -1)])
+def test_required_test_size_with_power_or_level_out_of_range_raises(name, value):
+    with pytest.raises(xk.InputError, match=f"{name}={value}: expected a number above 0"):
+        required_test_size(predict([True, False]), predict([True, True]), **{name: value})
 
 
-def test_when_the_truth_differs_then_one_line_says_so():
+def test_mcnemar_of_other_true_classes_raises():
     with pytest.raises(xk.InputError, match="predictions of the same images"):
-        mcnemar(said([True]), said([True]).assign(true="normal"))
+        mcnemar(predict([True]), predict([True]).assign(true="normal"))
 
 
 @pytest.mark.parametrize(
@@ -108,12 +113,12 @@ def test_when_the_truth_differs_then_one_line_says_so():
         ((0, 10), (10, 10), (1.0, 0.6075, 1.0)),
     ],
 )
-def test_when_two_proportions_are_compared_then_the_interval_is_newcombes(first, second, expected):
-    found = compare_proportions(xk.Proportion(*first), xk.Proportion(*second))
-    assert found == pytest.approx(expected, abs=5e-5)
+def test_compare_proportions_gives_newcombes_interval(first, second, expected):
+    result = compare_proportions(xk.Proportion(*first), xk.Proportion(*second))
+    assert result == pytest.approx(expected, abs=5e-5)
 
 
-def test_when_the_two_change_places_then_the_interval_is_mirrored():
+def test_compare_proportions_in_reverse_order_mirrors_the_interval():
     first, second = xk.Proportion(28, 36), xk.Proportion(23, 36)
     difference, low, high = compare_proportions(first, second)
     mirrored = compare_proportions(second, first)
@@ -121,7 +126,7 @@ def test_when_the_two_change_places_then_the_interval_is_mirrored():
     assert low < difference < 0 < high  # 28 and 23 of 36 do not differ significantly
 
 
-def test_when_what_is_compared_is_no_proportion_then_one_line_says_so():
+def test_compare_proportions_of_other_values_raises():
     with pytest.raises(xk.InputError, match=r"a proportion, such as xk.Proportion\(28, 36\)"):
         compare_proportions(0.7, xk.Proportion(23, 36))
     with pytest.raises(xk.InputError, match="at least one image, found 0/0"):

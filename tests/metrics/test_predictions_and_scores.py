@@ -5,26 +5,29 @@ from sklearn.metrics import log_loss, recall_score
 
 import xraykit as xk
 from xraykit import keras
+from xraykit.metrics.intervals import wilson_interval
+
+NAMES = ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
 
 
-def table(true, predicted, names=("normal", "covid", "pneumonia_bac", "pneumonia_vir"), sure=0.7):
-    rows = {f"probability_{n}": [(1 - sure) / (len(names) - 1)] * len(true) for n in names}
+def table(true, predicted, names=NAMES, confidence=0.7):
+    rows = {f"probability_{n}": [(1 - confidence) / (len(names) - 1)] * len(true) for n in names}
     frame = pd.DataFrame({"path": [f"{i}.png" for i in range(len(true))]} | rows)
     for row, name in enumerate(predicted):
-        frame.loc[row, f"probability_{name}"] = sure
+        frame.loc[row, f"probability_{name}"] = confidence
     return frame.assign(true=true, predicted=predicted)
 
 
 @pytest.fixture
 def brightness():
-    """A network whose probability of class 1 is the image's first pixel."""
+    """A model whose probability of class 1 is the image's first pixel."""
     inputs = keras.Input((32, 32, 3))
     first = keras.layers.Rescaling(12 / 255, -6)(inputs)[:, 0, 0, :1]
     last = keras.layers.Dense(1, "sigmoid", kernel_initializer="ones")(first)
     return keras.Model(inputs, last)
 
 
-def test_when_predicted_then_each_row_is_about_its_own_image(binary, brightness):
+def test_predict_gives_each_image_its_own_prediction(binary, brightness):
     table = xk.predict(brightness, binary.test)
     assert table["path"].tolist() == list(binary.test.paths)
     assert table["true"].tolist() == [path.split("/")[2] for path in binary.test.paths]
@@ -35,57 +38,69 @@ def test_when_predicted_then_each_row_is_about_its_own_image(binary, brightness)
     assert table["predicted"].tolist() == np.where(bright, "covid", "normal").tolist()
 
 
-def test_scores_agree_with_scikit_learn():
+def test_score_agrees_with_scikit_learn():
     random = np.random.default_rng(0)
-    names = ["normal", "covid", "pneumonia_bac", "pneumonia_vir"]
-    predictions = table(random.choice(names, 40), random.choice(names, 40))
+    predictions = table(random.choice(NAMES, 40), random.choice(NAMES, 40))
+    true, predicted = predictions["true"], predictions["predicted"]
     scores = xk.score(predictions)
-    correct = int((predictions["true"] == predictions["predicted"]).sum())
-    assert (scores.correct, scores.total) == (correct, 40)
-    probabilities = predictions[[f"probability_{name}" for name in sorted(names)]]
-    assert scores.loss == pytest.approx(log_loss(predictions["true"], probabilities))
-    for name in names:
-        is_it, said_it = predictions["true"] == name, predictions["predicted"] == name
-        for kind, label in (("sensitivity", True), ("specificity", False)):
-            expected = recall_score(is_it, said_it, pos_label=label)
-            assert scores.by_class.loc[name, kind].share == pytest.approx(expected)
+    assert (scores.correct, scores.total) == (int((true == predicted).sum()), 40)
+    probabilities = predictions[[f"probability_{name}" for name in sorted(NAMES)]]
+    assert scores.loss == pytest.approx(log_loss(true, probabilities))
+    for row in scores.by_class.itertuples():
+        name, is_positive = row[1], row.measure == "sensitivity"
+        expected = recall_score(true == name, predicted == name, pos_label=is_positive)
+        assert row.correct / row.total == pytest.approx(expected)
+        assert (row.low, row.high) == wilson_interval(row.correct, row.total)
 
 
-def test_when_scores_are_shown_then_counts_and_interval_are_there():
-    correct = ["covid"] * 27 + ["normal"] * 9
-    said = ["covid"] * 36
-    text = str(xk.score(table(correct, said, names=("normal", "covid"))))
+def test_scores_by_class_has_one_row_per_class_and_measure():
+    scores = xk.score(table(["covid"] * 3 + ["normal"], ["covid"] * 2 + ["normal"] * 2))
+    rows = scores.by_class.iloc[:4, :4].to_numpy().tolist()
+    assert list(scores.by_class) == ["class", "measure", "correct", "total", "low", "high"]
+    assert rows == [
+        ["normal", "sensitivity", 1, 1],
+        ["normal", "specificity", 2, 3],
+        ["covid", "sensitivity", 2, 3],
+        ["covid", "specificity", 1, 1],
+    ]
+    assert scores.one_vs_rest("covid") == ((2, 3), (1, 1))
+    assert scores.accuracy == 0.75
+
+
+def test_scores_show_counts_and_intervals():
+    true = ["covid"] * 27 + ["normal"] * 9
+    text = str(xk.score(table(true, ["covid"] * 36, names=("normal", "covid"))))
     assert "27/36 = 75 % [59, 86]" in text
-    assert "0/9 = 0 % [0, 30]" in text  # no normal image was called normal
+    assert "0/9 = 0 % [0, 30]" in text  # no normal image was predicted as normal
 
 
-def test_when_a_class_is_absent_then_its_sensitivity_is_not_made_up():
+def test_score_of_an_absent_class_has_no_sensitivity():
     scores = xk.score(table(["normal"] * 3, ["normal"] * 3))
-    assert scores.by_class.loc["covid", "sensitivity"] == xk.Proportion(0, 0)
+    assert scores.one_vs_rest("covid") == ((0, 0), (3, 3))
+    row = scores.by_class.set_index(["class", "measure"]).loc["covid", "sensitivity"]
+    assert row.tolist() == [0, 0, 0, 1]
 
 
-def test_when_every_probability_is_one_then_the_loss_is_zero_without_a_sign():
-    scores = xk.score(table(["covid", "normal"], ["covid", "normal"], sure=1.0))
+def test_score_of_certain_and_correct_predictions_has_a_loss_of_zero_without_a_sign():
+    scores = xk.score(table(["covid", "normal"], ["covid", "normal"], confidence=1.0))
     assert "loss     0.000" in str(scores) and not np.signbit(scores.loss)
 
 
-def test_when_probability_is_zero_then_loss_stays_finite():
-    assert np.isfinite(xk.score(table(["covid"], ["normal"], sure=1.0)).loss)
+def test_score_of_a_probability_of_zero_has_a_finite_loss():
+    assert np.isfinite(xk.score(table(["covid"], ["normal"], confidence=1.0)).loss)
 
 
 @pytest.mark.parametrize(
     "frame", [pd.DataFrame(), pd.DataFrame({"true": ["a"], "predicted": ["a"]}), table([], [])]
 )
-def test_when_table_is_not_of_predictions_then_one_line_says_so(frame):
+def test_score_of_other_tables_raises(frame):
     with pytest.raises(xk.InputError, match=r"Expected a table from xk\.predict"):
         xk.score(frame)
 
 
-def test_when_arguments_are_not_of_their_kind_then_one_line_says_what_was_expected(
-    small_cnn, binary
-):
+def test_functions_with_arguments_of_another_kind_say_what_was_expected(small_cnn, binary):
     images, model = "images, such as task.train", "a Keras model, such as"
-    said = xk.predict(small_cnn, binary.test)
+    predictions = xk.predict(small_cnn, binary.test)
     for call, expected in (
         (lambda: xk.predict(small_cnn, binary), images),
         (lambda: xk.predict(binary.test, small_cnn), model),
@@ -97,13 +112,13 @@ def test_when_arguments_are_not_of_their_kind_then_one_line_says_what_was_expect
         (lambda: xk.evaluate_perturbations(small_cnn, None), "a task, as xk.load_task gives it"),
         (lambda: xk.score(binary.test), "a table from xk.predict"),
         (lambda: xk.curves("predictions.csv"), "a table from xk.predict"),
-        (lambda: xk.apply_temperature(2.0, said), "a table from xk.predict"),
-        (lambda: xk.plot_confusion(said), "scores, xk.score"),
-        (lambda: xk.plot_curves(said), "curves, xk.curves"),
-        (lambda: xk.plot_calibration(xk.calibration(said)), "a dict, "),
-        (lambda: xk.plot_calibration({"a": said}), "values from xk.calibration"),
-        (lambda: xk.plot_calibration(said), "a dict, "),
-        (lambda: xk.plot_calibration({}), "a calibration at least"),
+        (lambda: xk.apply_temperature(2.0, predictions), "a table from xk.predict"),
+        (lambda: xk.plot_confusion(predictions), "scores, xk.score"),
+        (lambda: xk.plot_curves(predictions), "curves, xk.curves"),
+        (lambda: xk.plot_calibration(xk.calibration(predictions)), "a dict, "),
+        (lambda: xk.plot_calibration({"a": predictions}), "values from xk.calibration"),
+        (lambda: xk.plot_calibration(predictions), "a dict, "),
+        (lambda: xk.plot_calibration({}), "at least one Calibration"),
     ):
         with pytest.raises(xk.InputError) as raised:
             call()

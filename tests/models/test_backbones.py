@@ -18,11 +18,11 @@ MODULES = {
 
 
 def batch_norms(model):
-    return [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+    return [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_when_raw_pixels_go_in_then_they_are_scaled_as_the_weights_expect(name):
+def test_backbone_scales_pixels_as_the_weights_expect(name):
     base = xk.backbone(name, weights=None, image_size=32)
     scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
     expected = MODULES[name].preprocess_input(PIXELS.copy())
@@ -30,13 +30,13 @@ def test_when_raw_pixels_go_in_then_they_are_scaled_as_the_weights_expect(name):
 
 
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "SmallCNN"])
-def test_when_asked_to_rescale_then_pixels_are_divided_by_255_as_in_the_handout(name):
+def test_backbone_with_rescale_divides_pixels_by_255(name):
     base = xk.backbone(name, weights=None, preprocessing="rescale", image_size=32)
     scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
     np.testing.assert_allclose(scaled.predict(PIXELS, verbose=0), PIXELS / 255, atol=1e-6)
 
 
-def test_when_inception_gets_raw_pixels_then_they_are_scaled_as_its_weights_expect():
+def test_backbone_inception_scales_pixels_as_its_weights_expect():
     base = xk.backbone("InceptionV3", weights=None, image_size=75)
     scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
     pixels = np.full((1, 75, 75, 3), 200.0, "float32")
@@ -51,11 +51,11 @@ def test_backbone_is_flat_and_ends_in_a_feature_map(name):
     assert not [layer for layer in base.layers if isinstance(layer, keras.Model)]
 
 
-def test_when_nothing_is_asked_then_every_pretrained_layer_is_frozen():
+def test_backbone_by_default_freezes_every_pretrained_layer():
     assert not xk.backbone("ResNet50", weights=None, image_size=32).trainable_weights
 
 
-def test_when_trainable_from_is_given_then_that_layer_and_the_later_train():
+def test_backbone_with_trainable_from_trains_that_layer_and_later_ones():
     base = xk.backbone("ResNet50", weights=None, image_size=32, trainable_from="conv5_block3_out")
     assert not base.trainable_weights  # an activation, the last layer
     base = xk.backbone(
@@ -66,13 +66,13 @@ def test_when_trainable_from_is_given_then_that_layer_and_the_later_train():
     ]
 
 
-def test_when_batch_norm_is_to_train_then_all_of_it_does_and_nothing_else():
+def test_backbone_with_batch_norm_train_trains_nothing_else():
     base = xk.backbone("ResNet50", weights=None, image_size=32, batch_norm="train")
     trained = [layer for layer in base.layers if layer.trainable_weights]
     assert trained == batch_norms(base) and trained
 
 
-def test_when_cut_then_network_ends_at_that_layer():
+def test_backbone_with_end_at_ends_at_that_layer():
     base = xk.backbone("ResNet50", weights=None, end_at="conv4_block6_out", image_size=64)
     assert base.output.shape == (None, 4, 4, 1024)
     assert base.count_params() == 8_589_184
@@ -87,15 +87,15 @@ def test_when_cut_then_network_ends_at_that_layer():
         ({"name": "VGG16", "batch_norm": "on"}, "Unknown batch_norm 'on'"),
         ({"name": "VGG16", "preprocessing": "none"}, "Unknown preprocessing 'none'"),
         ({"name": "VGG16", "alpha": 0.5}, "VGG16 takes alpha=1"),
-        ({"name": "SmallCNN", "image_size": 8}, "can't be built at image_size=8"),
+        ({"name": "SmallCNN", "image_size": 8}, "could not be built with image_size=8"),
         (
             {"name": "VGG16", "end_at": "block4_pool", "trainable_from": "block5_conv3"},
             "Unknown layer of VGG16 'block5_conv3'",
         ),
-        ({"name": "InceptionV3", "image_size": 32}, "can't be built at image_size=32"),
+        ({"name": "InceptionV3", "image_size": 32}, "could not be built with image_size=32"),
     ],
 )
-def test_when_argument_is_bad_then_one_line_says_so(arguments, message):
+def test_backbone_invalid_argument_raises_in_one_line(arguments, message):
     with pytest.raises(xk.InputError, match=message) as raised:
         xk.backbone(**{"weights": None} | arguments)
     assert "\n" not in str(raised.value)

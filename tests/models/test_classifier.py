@@ -20,19 +20,19 @@ def small(classes=TWO, head=None, **options):
     return xk.build_classifier("SmallCNN", classes, head, image_size=32, **options)
 
 
-def test_when_there_are_two_classes_then_one_sigmoid_else_a_softmax():
+def test_build_classifier_two_classes_end_in_a_sigmoid_more_in_a_softmax():
     assert small(TWO).output_shape == (None, 1)
     assert small(FOUR).output_shape == (None, 4)
     np.testing.assert_allclose(small(FOUR).predict(PIXELS, verbose=0).sum(axis=1), 1, atol=1e-5)
 
 
-def test_when_seed_is_the_same_then_so_are_the_new_weights():
+def test_build_classifier_same_seed_gives_same_weights():
     first, again, other = (small(seed=seed).get_weights() for seed in (1, 1, 2))
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
-def test_when_one_head_serves_two_models_then_they_share_no_weights():
+def test_build_classifier_one_head_for_two_models_shares_no_weights():
     head = flat_head()
     first, second = small(head=head), small(head=head)
     before = second.get_layer("features").get_weights()[0]
@@ -47,7 +47,7 @@ def test_when_one_head_serves_two_models_then_they_share_no_weights():
         *(pytest.param(n, marks=pytest.mark.slow) for n in ("MobileNetV2", "EfficientNetB0")),
     ],
 )
-def test_when_saved_and_loaded_then_it_predicts_the_same_from_raw_pixels(tmp_path, name):
+def test_build_classifier_saved_and_loaded_predicts_the_same(tmp_path, name):
     model = xk.build_classifier(name, FOUR, weights=None, image_size=32)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -63,13 +63,13 @@ def test_when_saved_and_loaded_then_it_predicts_the_same_from_raw_pixels(tmp_pat
         ([keras.layers.Conv2D(4, 9, name="features")], "'features' does not fit"),
     ],
 )
-def test_when_head_does_not_fit_then_one_line_says_so(head, message):
+def test_build_classifier_head_that_does_not_fit_raises_in_one_line(head, message):
     with pytest.raises(xk.InputError, match=message) as raised:
         small(head=head)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("classes", [("covid",), "covid"])
-def test_when_there_is_one_class_then_one_line_says_so(classes):
+def test_build_classifier_one_class_raises(classes):
     with pytest.raises(xk.InputError, match="two classes or more"):
         small(classes)

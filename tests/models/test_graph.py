@@ -3,7 +3,7 @@ import pytest
 
 import xraykit as xk
 from xraykit import keras
-from xraykit.models.graph import NotCacheableError, description, split_frozen
+from xraykit.models.graph import NotCacheableError, describe_structure, split_frozen
 
 layers = keras.layers
 CLASSES = ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
@@ -34,11 +34,11 @@ def frozen(**options):
             lambda: build(
                 "ResNet50", end_at="conv3_block4_out", trainable_from="conv3_block2_2_conv"
             ),
-            "conv3_block1_out",  # inside a block there are two ways round
+            "conv3_block1_out",  # inside a block there are two paths
         ),
     ],
 )
-def test_when_layers_are_frozen_then_it_is_cut_where_all_of_the_images_passes(model, end):
+def test_split_frozen_ends_where_all_data_passes(model, end):
     keras.utils.clear_session()
     model = model()
     prefix, tail = split_frozen(model)
@@ -57,26 +57,26 @@ def with_dropout_inside():
     return keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
 
 
-class Own(layers.Layer):
-    """Nobody can say what it does next time."""
+class ForeignLayer(layers.Layer):
+    """Code from outside Keras."""
 
     def call(self, x):
         return x
 
 
-def headless(layer):
-    """A network with this layer between two frozen ones."""
+def sandwich(layer):
+    """Return a network with this layer between two frozen ones."""
     inputs = keras.Input((32, 32, 3))
     x = layer(layers.Conv2D(4, 3, trainable=False)(inputs))
     x = layers.Flatten()(layers.Conv2D(4, 3, trainable=False)(x))
     return keras.Model(inputs, layers.Dense(4, activation="softmax", name="last")(x))
 
 
-def with_own_layer():
-    return headless(Own(name="own"))
+def with_foreign_layer():
+    return sandwich(ForeignLayer(name="foreign"))
 
 
-def frozen_whole():
+def frozen_completely():
     model = build()
     model.trainable = False
     return model
@@ -85,46 +85,46 @@ def frozen_whole():
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (with_dropout_inside, "dropout in use 'drop' is inside its frozen part"),
-        (lambda: build("EfficientNetB0"), "dropout in use 'block2b_drop' is inside"),
+        (with_dropout_inside, "active dropout 'drop' is inside its frozen part"),
+        (lambda: build("EfficientNetB0"), "active dropout 'block2b_drop' is inside"),
         (
             lambda: build("ResNet50", end_at="conv2_block3_out", batch_norm="train"),
             "BatchNorm in training mode 'conv1_bn' is inside its frozen part",
         ),
-        (build, "no layer before 'block1_conv' is frozen"),
-        (with_own_layer, "layer 'own' in its frozen part is not Keras' own"),
+        (build, "nothing is frozen before 'block1_conv', so there are no features to cache"),
+        (with_foreign_layer, "layer 'foreign' in its frozen part is not Keras' own"),
         (
-            lambda: headless(layers.Lambda(lambda x: x + keras.random.normal((4,)), name="noise")),
+            lambda: sandwich(layers.Lambda(lambda x: x + keras.random.normal((4,)), name="noise")),
             "layer 'noise' in its frozen part is not Keras' own",
         ),
         (
-            lambda: headless(layers.TimeDistributed(layers.Dropout(0.5), name="often")),
-            "no layer before 'often'|dropout in use 'often'",
+            lambda: sandwich(layers.TimeDistributed(layers.Dropout(0.5), name="often")),
+            "active dropout 'often' is inside its frozen part",
         ),
-        (frozen_whole, "none of its layers trains"),
+        (frozen_completely, "none of its layers is trainable"),
     ],
 )
-def test_when_it_cant_be_cut_then_the_reason_is_said(model, reason):
+def test_split_frozen_without_a_frozen_part_raises_with_the_reason(model, reason):
     with pytest.raises(NotCacheableError, match=reason):
         split_frozen(model())
 
 
-def test_when_a_layer_is_named_as_a_setting_then_the_description_still_tells_them_apart():
+def test_describe_structure_layer_named_like_a_setting_differs():
     def network(activation):
         inputs = keras.Input((8,))
         hidden = layers.Dense(3, trainable=False, name="dense")(inputs)
         hidden = layers.Activation(activation, name=activation)(hidden)
         return keras.Model(inputs, layers.Dense(2, name="last")(hidden))
 
-    relu, tanh = (description(split_frozen(network(each))[0]) for each in ("relu", "tanh"))
+    relu, tanh = (describe_structure(split_frozen(network(x))[0]) for x in ("relu", "tanh"))
     assert relu != tanh
 
 
-def test_when_layers_are_named_otherwise_then_the_description_is_the_same():
+def test_describe_structure_does_not_depend_on_names_of_layers():
     def network(units):
         inputs = keras.Input((8,))
         hidden = layers.Dense(units, trainable=False)(inputs)
         return keras.Model(inputs, layers.Dense(2)(layers.Activation("relu")(hidden)))
 
-    first, again, other = (description(split_frozen(network(units))[0]) for units in (3, 3, 4))
+    first, again, other = (describe_structure(split_frozen(network(n))[0]) for n in (3, 3, 4))
     assert first == again != other

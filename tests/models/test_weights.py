@@ -27,7 +27,7 @@ def save_as_keras_does(model, path):
 
 
 def random_network(application, **options):
-    """A network whose numbers are all random, its BatchNorm statistics too."""
+    """Return a network whose weights and BatchNorm statistics are all random."""
     network = application(include_top=False, weights=None, **options)
     random = np.random.default_rng(1)
     network.set_weights(
@@ -38,10 +38,10 @@ def random_network(application, **options):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A folder served on localhost, and Keras' cache moved where it holds nothing."""
+    """Serve a folder on localhost, and let Keras use an empty cache."""
     folder, cache = tmp_path / "served", tmp_path / "cache"
     folder.mkdir()
-    cache.mkdir()  # Keras takes another one if it isn't there
+    cache.mkdir()  # Keras uses another one if it does not exist
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments):
@@ -62,30 +62,28 @@ def server(tmp_path, monkeypatch):
     httpd.server_close()
 
 
-def test_when_keras_downloads_then_it_says_so_once_and_the_network_has_those_weights(
-    server, capsys
-):
+def test_load_imagenet_download_prints_once_and_loads_the_weights(server, capsys):
     donor = random_network(keras.applications.MobileNet, alpha=0.25, input_shape=(224, 224, 3))
     save_as_keras_does(donor, server / MOBILENET_FILE)
     base = build_mobilenet()
-    for ours, theirs in zip(base.get_weights(), donor.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, expected in zip(base.get_weights(), donor.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
     size = (server / MOBILENET_FILE).stat().st_size / 1e6
-    said = capsys.readouterr().out
-    assert "weights of MobileNet are not on this machine" in said and "MB, once" in said
-    assert float(said.partition("(")[2].partition(" MB")[0]) == pytest.approx(size, abs=1)
-    build_mobilenet()  # from Keras' cache now
+    text = capsys.readouterr().out
+    assert "weights of MobileNet are not on this machine" in text and "MB, once" in text
+    assert float(text.partition("(")[2].partition(" MB")[0]) == pytest.approx(size, abs=1)
+    build_mobilenet()  # now from Keras' cache
     assert "not on this machine" not in capsys.readouterr().out
 
 
-def test_when_download_fails_then_one_line_names_the_ways_out(server):
+def test_load_imagenet_failed_download_lists_alternatives_in_one_line(server):
     with pytest.raises(xk.InputError, match=r"404.*XRAYKIT_WEIGHTS_DIR.*SmallCNN") as raised:
         build_mobilenet()
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("server")
-def test_when_folder_has_kerass_cached_file_then_nothing_is_downloaded(tmp_path, monkeypatch):
+def test_load_imagenet_file_in_folder_needs_no_download(tmp_path, monkeypatch):
     donor = random_network(keras.applications.MobileNet, alpha=0.25, input_shape=(32, 32, 3))
     save_as_keras_does(donor, tmp_path / MOBILENET_FILE)
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
@@ -93,7 +91,7 @@ def test_when_folder_has_kerass_cached_file_then_nothing_is_downloaded(tmp_path,
 
 
 @pytest.mark.slow
-def test_when_efficientnet_is_loaded_either_way_then_it_agrees_with_keras(
+def test_backbone_efficientnet_downloaded_or_from_file_agrees_with_keras(
     server, tmp_path, monkeypatch
 ):
     path = server / "efficientnetb0_notop.h5"
@@ -104,34 +102,34 @@ def test_when_efficientnet_is_loaded_either_way_then_it_agrees_with_keras(
     save_as_keras_does(donor, path)
     digest = hashlib.md5(path.read_bytes()).hexdigest()
     monkeypatch.setitem(efficientnet.WEIGHTS_HASHES, "b0", (digest, digest))
-    theirs = keras.applications.EfficientNetB0(include_top=False, input_shape=(32, 32, 3))
-    expected = theirs.predict(PIXELS, verbose=0)
+    reference = keras.applications.EfficientNetB0(include_top=False, input_shape=(32, 32, 3))
+    expected = reference.predict(PIXELS, verbose=0)
     downloaded = xk.backbone("EfficientNetB0", image_size=32)
     from_file = xk.backbone("EfficientNetB0", weights=path, image_size=32)
-    for ours in (downloaded, from_file):
+    for base in (downloaded, from_file):
         np.testing.assert_allclose(
-            ours.predict(PIXELS, verbose=0), expected, rtol=1e-3, atol=1e-4 * expected.max()
+            base.predict(PIXELS, verbose=0), expected, rtol=1e-3, atol=1e-4 * expected.max()
         )
 
 
-def test_when_file_is_a_cut_networks_then_it_serves_up_to_the_cut(tmp_path, monkeypatch):
-    cut = xk.backbone("ResNet50", weights=None, end_at="conv4_block6_out", image_size=32)
+def test_load_imagenet_shorter_file_fits_up_to_its_last_layer(tmp_path, monkeypatch):
+    shorter = xk.backbone("ResNet50", weights=None, end_at="conv4_block6_out", image_size=32)
     path = tmp_path / "resnet50_to_conv4_notop.weights.h5"
-    cut.save_weights(path)
+    shorter.save_weights(path)
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
     by_name = xk.backbone("ResNet50", end_at="conv3_block4_out", image_size=32)
     by_path = xk.backbone("ResNet50", weights=path, end_at="conv4_block6_out", image_size=32)
-    first = cut.get_weights()[0]
+    first = shorter.get_weights()[0]
     np.testing.assert_array_equal(by_name.get_weights()[0], first)
     np.testing.assert_array_equal(by_path.get_weights()[0], first)
 
 
 @pytest.mark.usefixtures("server")
-def test_when_file_is_too_short_then_the_cut_that_it_serves_is_named(tmp_path, monkeypatch):
+def test_load_imagenet_file_too_short_names_the_end_at_that_fits(tmp_path, monkeypatch):
     (tmp_path / "resnet50_to_conv4_notop.weights.h5").touch()
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setattr(keras.applications, "ResNet50", _offline(keras.applications.ResNet50))
-    with pytest.raises(xk.InputError, match="serves with end_at='conv4_block6_out'"):
+    with pytest.raises(xk.InputError, match="it fits with end_at='conv4_block6_out'"):
         xk.backbone("ResNet50", image_size=32)
 
 
@@ -144,13 +142,13 @@ def _offline(application):
     return build
 
 
-def test_when_weights_file_is_bad_then_one_line_says_so(tmp_path):
+def test_load_file_invalid_file_raises_in_one_line(tmp_path):
     (tmp_path / "damaged.weights.h5").write_bytes(b"not HDF5")
     xk.backbone("SmallCNN", image_size=32).save_weights(tmp_path / "other.weights.h5")
     for name, message in (
         ("missing.h5", "expected 'imagenet', None, or a .h5 file's path"),
-        ("damaged.weights.h5", "doesn't hold the weights of MobileNet"),
-        ("other.weights.h5", "doesn't hold the weights of MobileNet"),
+        ("damaged.weights.h5", "does not contain the weights of MobileNet"),
+        ("other.weights.h5", "does not contain the weights of MobileNet"),
     ):
         with pytest.raises(xk.InputError, match=message) as raised:
             build_mobilenet(weights=tmp_path / name)
@@ -167,7 +165,7 @@ def test_when_weights_file_is_bad_then_one_line_says_so(tmp_path):
         ("ResNet50V2", {"end_at": "conv4_block6_out"}, 8_573_440),
     ],
 )
-def test_when_real_weights_are_there_then_each_network_takes_them(
+def test_load_imagenet_real_weights_fit_each_network(
     real_weights, name, options, parameters, recwarn
 ):
     base = xk.backbone(name, image_size=64, **options)
@@ -181,8 +179,8 @@ def test_when_real_weights_are_there_then_each_network_takes_them(
 
 
 @pytest.mark.usefixtures("real_vgg16")
-def test_when_vgg16_has_its_real_weights_then_they_are_the_published_ones():
-    """Values that others have published of Keras' file."""
+def test_load_imagenet_vgg16_has_published_values():
+    """The values are published ones of Keras' file."""
     base = xk.backbone("VGG16", image_size=64)
     kernel, bias = base.get_layer("block1_conv1").get_weights()
     assert kernel[0, 0, 0, 0] == pytest.approx(0.42947057) and bias[25] == pytest.approx(0.7446502)
@@ -190,7 +188,7 @@ def test_when_vgg16_has_its_real_weights_then_they_are_the_published_ones():
     assert kernel[0, 2, 0, 400] == pytest.approx(-0.008714244)
 
 
-def test_when_real_weights_are_loaded_then_features_are_plain_keras_ones(real_weights):
+def test_load_imagenet_features_equal_those_of_keras(real_weights):
     plain = keras.applications.MobileNetV2(
         include_top=False, alpha=0.35, weights=None, input_shape=(96, 96, 3)
     )
@@ -199,5 +197,5 @@ def test_when_real_weights_are_loaded_then_features_are_plain_keras_ones(real_we
     expected = plain.predict(
         keras.applications.mobilenet_v2.preprocess_input(pixels.copy()), verbose=0
     )
-    ours = xk.backbone("MobileNetV2", alpha=0.35, image_size=96).predict(pixels, verbose=0)
-    np.testing.assert_allclose(ours, expected, atol=1e-3)
+    actual = xk.backbone("MobileNetV2", alpha=0.35, image_size=96).predict(pixels, verbose=0)
+    np.testing.assert_allclose(actual, expected, atol=1e-3)

@@ -3,20 +3,20 @@ import pytest
 
 from xraykit.data.phantoms import _draw_view
 from xraykit.phantoms.disease import PATTERNS, coverage
-from xraykit.phantoms.thorax import BUILDS, grow
+from xraykit.phantoms.thorax import BUILDS, draw_thorax
 
 
 def draw(label, severity, number=1):
-    """Return what a disease adds to a chest, and where the chest is aerated."""
+    """Return the optical depth that a disease adds, and the aerated fraction of the chest."""
     rng = np.random.default_rng(number)
     view = _draw_view(160, 200, BUILDS["adult"].width, rng)
-    chest = grow(BUILDS["adult"], 1.5 * view.pixel, rng)
+    chest = draw_thorax(BUILDS["adult"], 1.5 * view.pixel, rng)
     _, aerated = chest.project(view)
     return PATTERNS[label](chest, view, aerated, severity, rng), aerated
 
 
 @pytest.mark.parametrize("label", PATTERNS)
-def test_when_disease_is_drawn_then_it_adds_depth_in_the_lungs_alone(label):
+def test_patterns_add_depth_only_in_the_lungs(label):
     for number in range(3):
         added, aerated = draw(label, 0.7, number)
         assert added.min() >= 0
@@ -25,7 +25,7 @@ def test_when_disease_is_drawn_then_it_adds_depth_in_the_lungs_alone(label):
 
 
 @pytest.mark.parametrize("label", PATTERNS)
-def test_when_disease_is_worse_then_it_covers_more_and_holds_back_more_light(label):
+def test_patterns_severity_increases_coverage_and_depth(label):
     mild, severe = (
         [draw(label, severity, number) for number in range(5)] for severity in (0.05, 0.95)
     )

@@ -1,4 +1,4 @@
-"""The knob, measured: what needs no lungs tells nothing at 0 and all at 1."""
+"""No-lung baselines predict nothing from phantoms at shortcut 0, and the class at 1."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,15 @@ from sklearn.model_selection import GroupKFold, permutation_test_score
 
 import xraykit as xk
 
-SEEDS = range(9001, 9011)  # of no set that the drawing was developed on
+SEEDS = range(9001, 9011)  # unused in development
 
 
-def what_needs_no_lungs(folder, task_name, seeds, images, shortcut):
-    """Return three tables of facts about images, their classes and their sets."""
+def draw_no_lung_tables(folder, task_name, seeds, n_images, shortcut):
+    """Return three tables of metadata and pixels without lungs, the labels, and the sets."""
     geometry, size, border, labels, sets = [], [], [], [], []
     for seed in seeds:
         root = folder / f"{seed}-{shortcut}"
-        drawn = xk.draw_phantoms(root, task_name, images, shortcut, seed).set_index("path")
+        drawn = xk.draw_phantoms(root, task_name, n_images, shortcut, seed).set_index("path")
         task = xk.load_task(task_name, root, image_size=16)
         images = task.development.join(task.test)
         rows = drawn.loc[list(images.paths)]
@@ -23,16 +23,17 @@ def what_needs_no_lungs(folder, task_name, seeds, images, shortcut):
         geometry.append(np.column_stack([modes, rows["width"], rows["height"]]))
         size.append([[(root / path).stat().st_size] for path in images.paths])
         ring = np.ones((16, 16), bool)
-        ring[1:-1, 1:-1] = False  # the outermost sixteenth, where no lung is
+        ring[1:-1, 1:-1] = False  # the outermost sixteenth has no lung
         border.append(images.pixels[:, ring].mean(axis=-1))
         labels.append(images.labels)
         sets += [seed] * len(images)
     tables = {"geometry and mode": geometry, "bytes": size, "border": border}
-    return {name: np.concatenate(t) for name, t in tables.items()}, np.concatenate(labels), sets
+    tables = {name: np.concatenate(table) for name, table in tables.items()}
+    return tables, np.concatenate(labels), sets
 
 
-def guess(table, labels, sets, permutations):
-    """Return accuracy on sets left out, and the p of a test that permutes classes in each set."""
+def fit_forest(table, labels, sets, permutations):
+    """Return accuracy on held-out sets, and the p value of permuting labels within sets."""
     forest = RandomForestClassifier(10, max_depth=6, random_state=0)
     score, _, p = permutation_test_score(
         forest,
@@ -48,16 +49,16 @@ def guess(table, labels, sets, permutations):
 
 
 @pytest.mark.slow
-def test_when_shortcut_is_0_then_what_needs_no_lungs_tells_nothing(tmp_path):
-    tables, labels, sets = what_needs_no_lungs(tmp_path, "multiclass", SEEDS, 60, shortcut=0)
-    found = {name: guess(table, labels, sets, 350) for name, table in tables.items()}
-    smallest = min(p for _, p in found.values())
-    assert len(found) * smallest > 0.01, found  # Holm's first step, which decides all
+def test_no_lung_baselines_at_shortcut_0_predict_nothing(tmp_path):
+    tables, labels, sets = draw_no_lung_tables(tmp_path, "multiclass", SEEDS, 60, shortcut=0)
+    results = {name: fit_forest(table, labels, sets, 350) for name, table in tables.items()}
+    smallest = min(p for _, p in results.values())
+    assert len(results) * smallest > 0.01, results  # the first step of Holm's method
 
 
 @pytest.mark.slow
-def test_when_shortcut_is_1_then_what_needs_no_lungs_tells_the_class(tmp_path):
-    tables, labels, sets = what_needs_no_lungs(tmp_path, "binary", SEEDS[:5], 60, shortcut=1)
+def test_no_lung_baselines_at_shortcut_1_predict_the_class(tmp_path):
+    tables, labels, sets = draw_no_lung_tables(tmp_path, "binary", SEEDS[:5], 60, shortcut=1)
     for name, table in tables.items():
-        score, _ = guess(table, labels, sets, 1)
+        score, _ = fit_forest(table, labels, sets, 1)
         assert score > 0.9, name

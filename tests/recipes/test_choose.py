@@ -4,7 +4,7 @@ from keras.src.utils import file_utils
 
 import xraykit as xk
 from xraykit.recipes import choose
-from xraykit.recipes.choose import rank_recipes, runnable
+from xraykit.recipes.choose import find_runnable, rank_recipes
 
 PREFIXES = {"binary": "task1", "multiclass": "task2"}
 both_tasks = pytest.mark.parametrize("task", PREFIXES)
@@ -12,15 +12,15 @@ both_tasks = pytest.mark.parametrize("task", PREFIXES)
 
 @pytest.fixture
 def no_weights(tmp_path, monkeypatch):
-    """Nothing in Keras' cache, and an address where nobody answers."""
+    """An empty Keras cache, and download addresses that do not answer."""
     monkeypatch.delenv("XRAYKIT_WEIGHTS_DIR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
-    nobody = "http://127.0.0.1:9/"
-    monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", nobody)
-    monkeypatch.setattr(mobilenet_v2, "BASE_WEIGHT_PATH", nobody)
-    monkeypatch.setattr(resnet, "BASE_WEIGHTS_PATH", nobody)
-    monkeypatch.setattr(vgg16, "WEIGHTS_PATH_NO_TOP", nobody)
+    no_server = "http://127.0.0.1:9/"
+    monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", no_server)
+    monkeypatch.setattr(mobilenet_v2, "BASE_WEIGHT_PATH", no_server)
+    monkeypatch.setattr(resnet, "BASE_WEIGHTS_PATH", no_server)
+    monkeypatch.setattr(vgg16, "WEIGHTS_PATH_NO_TOP", no_server)
 
 
 @pytest.fixture
@@ -29,20 +29,20 @@ def weights_folder(tmp_path, monkeypatch, no_weights):
     return tmp_path
 
 
-def keep_weights(folder, recipe, file, **options):
+def save_weights(folder, recipe, file, **options):
     options = {"weights": None, "alpha": recipe.alpha, "image_size": 32} | options
     xk.backbone(recipe.backbone, **options).save_weights(folder / file)
 
 
-def keep_default_weights(folder, task):
+def save_default_weights(folder, task):
     default = xk.recipes[rank_recipes(task).index[0]]
     width = "" if default.alpha == 1 else f"_{default.alpha}_224".replace(".", "_")
-    keep_weights(folder, default, f"{default.backbone.lower()}{width}_notop.weights.h5")
+    save_weights(folder, default, f"{default.backbone.lower()}{width}_notop.weights.h5")
     return default
 
 
 @both_tasks
-def test_the_default_is_the_fastest_recipe_that_is_not_worse_than_the_best(task):
+def test_rank_recipes_default_is_the_fastest_of_the_tied(task):
     ranking, table = rank_recipes(task), xk.saved_experiment(f"{PREFIXES[task]}_recipes").table
     assert table["correct"].idxmax() == 0  # the others are compared with the best
     tied = ranking[ranking["tied"]]
@@ -51,10 +51,12 @@ def test_the_default_is_the_fastest_recipe_that_is_not_worse_than_the_best(task)
     assert {name.partition("-")[0] for name in ranking.index} == {PREFIXES[task]}
 
 
-def test_when_a_recipe_is_worse_than_the_best_then_it_is_not_the_default_however_fast(
-    tmp_path, monkeypatch
-):
-    rows = ["setting,right,of,p,seconds", "task2-vgg16,90,100,,60", "task2-smallcnn,70,100,0.01,1"]
+def test_rank_recipes_fast_but_worse_recipe_is_last(tmp_path, monkeypatch):
+    rows = [
+        "setting,correct,total,p,seconds",
+        "task2-vgg16,90,100,,60",
+        "task2-smallcnn,70,100,0.01,1",
+    ]
     (tmp_path / "task2_recipes.csv").write_text("\n".join([*rows, "task2-mobilenet,85,100,0.3,9"]))
     monkeypatch.setattr(choose, "SAVED", tmp_path)
     assert list(rank_recipes("multiclass").index) == [
@@ -65,55 +67,50 @@ def test_when_a_recipe_is_worse_than_the_best_then_it_is_not_the_default_however
 
 
 @both_tasks
-def test_when_the_defaults_weights_are_here_then_it_runs_and_its_counts_say_why(
-    task, weights_folder, capsys
-):
-    default = keep_default_weights(weights_folder, task)
+def test_choose_recipe_default_with_weights_prints_the_reason(task, weights_folder, capsys):
+    default = save_default_weights(weights_folder, task)
     chosen = xk.choose_recipe("auto", task, {"image_size": 32})
     assert chosen.name == default.name and chosen.stands_in_for == ""
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     correct, total, *_ = rank_recipes(task).iloc[0]
-    assert (
-        "image_size=32: the default, the fastest of the" in said
-        and f"({correct}/{total} = " in said
-    )
-    assert said.count("\n") == 1
+    assert "image_size=32: the default, the fastest of the" in text
+    assert f"; {correct}/{total} = " in text
+    assert text.count("\n") == 1
 
 
 def stand_ins(task):
-    """The recipes that need no weights, the better one first."""
+    """Return the recipes that need no weights, the better one first."""
     names = rank_recipes(task).index
     return [name for name in names if xk.recipes[name].backbone == "SmallCNN"]
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_when_no_weights_are_available_then_the_small_network_stands_in_and_it_says_so(capsys):
+def test_choose_recipe_without_weights_small_network_stands_in(capsys):
     chosen = xk.choose_recipe("auto", "multiclass", {"epochs": 3})
     default = rank_recipes("multiclass").index[0]
     first, other = stand_ins("multiclass")
     assert (chosen.name, chosen.epochs) == (first, 3)
     assert chosen.stands_in_for == default and f"replaces  {default}" in repr(chosen)
-    *asked, said = capsys.readouterr().out.splitlines()
-    assert f"with epochs=3: it stands in for {default}, whose ImageNet weights are not" in said
-    assert "xraykit doctor" in said
-    assert all("asking Keras' download address" in line and " MB, once" in line for line in asked)
-    assert len(asked) == len({line.split()[4] for line in asked})  # each network once
+    *requests, text = capsys.readouterr().out.splitlines()
+    assert f"with epochs=3: it stands in for {default}, whose ImageNet weights are not" in text
+    assert "xraykit doctor" in text
+    assert all("not on this machine: Keras downloads them" in line for line in requests)
+    assert all(" MB, once" in line for line in requests)
+    assert len(requests) == len({line.split()[4] for line in requests})  # each network once
     (second,) = xk.choose_comparison(chosen, overrides={"epochs": 3})
     assert second.name == other
     assert "task2-vgg16: not run: no weights" in capsys.readouterr().out
 
 
-def test_when_the_reports_pair_can_run_then_it_is_what_a_recipe_is_compared_with(
-    weights_folder, capsys
-):
+def test_choose_comparison_takes_the_reports_pair(weights_folder, capsys):
     small = {"image_size": 32}
     vgg16, resnet50 = (xk.recipes[f"task2-{name}"] for name in ("vgg16", "resnet50-frozen"))
-    keep_weights(weights_folder, vgg16, "vgg16_notop.weights.h5")
+    save_weights(weights_folder, vgg16, "vgg16_notop.weights.h5")
     end = {"end_at": "conv4_block6_out"}
-    keep_weights(weights_folder, resnet50, "resnet50_to_conv4_notop.weights.h5", **end)
+    save_weights(weights_folder, resnet50, "resnet50_to_conv4_notop.weights.h5", **end)
     plan = xk.recipes["task2-smallcnn"].override(**small)
     others = xk.choose_comparison(plan, overrides=small)
-    assert [each.name for each in others] == ["task2-vgg16", "task2-resnet50-frozen"]
+    assert [recipe.name for recipe in others] == ["task2-vgg16", "task2-resnet50-frozen"]
     assert "task2-resnet50-frozen (end_at=conv4_block6_out)" in capsys.readouterr().out
     assert others[1].end_at == "conv4_block6_out"
     for plan in (vgg16, xk.recipes["task2-vgg16-finetuned"]):
@@ -121,23 +118,23 @@ def test_when_the_reports_pair_can_run_then_it_is_what_a_recipe_is_compared_with
         assert other.name == "task2-resnet50-frozen"  # not with the same backbone
 
 
-def test_when_recipes_to_compare_with_are_named_then_they_are_taken():
+def test_choose_comparison_takes_the_named_recipes():
     plan = xk.recipes["task2-smallcnn"]
     (other,) = xk.choose_comparison(plan, ["task2-smallcnn-narrow"], {"epochs": 2})
     assert (other.name, other.epochs) == ("task2-smallcnn-narrow", 2)
-    with pytest.raises(xk.InputError, match="task1-smallcnn is not for this task"):
+    with pytest.raises(xk.InputError, match="task1-smallcnn is for the other task"):
         xk.choose_comparison(plan, ["task1-smallcnn"])
     with pytest.raises(xk.InputError, match="names='task2-vgg16': expected a list"):
         xk.choose_comparison(plan, "task2-vgg16")
 
 
 @pytest.mark.slow
-def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said(weights_folder):
+def test_find_runnable_weights_of_a_part_return_the_part(weights_folder):
     recipe = xk.recipes["task2-resnet50"].override(image_size=32)
-    assert runnable(recipe) == (None, "not run: no weights")
+    assert find_runnable(recipe) == (None, "not run: no weights")
     end = {"end_at": "conv4_block6_out"}
-    keep_weights(weights_folder, recipe, "resnet50_to_conv4_notop.weights.h5", **end)
-    part, note = runnable(recipe)
+    save_weights(weights_folder, recipe, "resnet50_to_conv4_notop.weights.h5", **end)
+    part, note = find_runnable(recipe)
     assert part.end_at == "conv4_block6_out" and note == "end_at=conv4_block6_out"
 
 
@@ -145,7 +142,7 @@ def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said
     ("arguments", "message"),
     [
         (("task2-smalcnn", "multiclass"), "Unknown recipe 'task2-smalcnn'.*'task2-smallcnn'"),
-        (("task2-smallcnn", "binary"), "task2-smallcnn is not for this task: .*task1-smallcnn"),
+        (("task2-smallcnn", "binary"), "task2-smallcnn is for the other task; .*task1-smallcnn"),
         (("auto", "tertiary"), "Unknown task 'tertiary'"),
         (("task1-smallcnn", "binary", 3), r'overrides=3: expected a dict, such as {"epochs": 20}'),
         (("task1-smallcnn", "binary", {"epoch": 3}), "Did you mean 'epochs'"),
@@ -153,7 +150,7 @@ def test_when_weights_reach_part_of_a_network_then_that_part_runs_and_it_is_said
         ((["task1-smallcnn"], "binary"), r"Unknown recipe \['task1-smallcnn'\]"),
     ],
 )
-def test_when_the_choice_is_bad_then_one_line_says_so(arguments, message):
+def test_choose_recipe_wrong_input_raises_one_line(arguments, message):
     with pytest.raises(xk.InputError, match=message) as raised:
         xk.choose_recipe(*arguments)
     assert "\n" not in str(raised.value)

@@ -12,7 +12,13 @@ import pytest
 
 import xraykit as xk
 from xraykit.training.cache_files import CacheFiles
-from xraykit.training.cache_folder import FOLDER, LIMIT, CacheError, cached, clear_cache
+from xraykit.training.cache_folder import (
+    FOLDER_VARIABLE,
+    LIMIT_VARIABLE,
+    CacheError,
+    clear_cache,
+    list_cached,
+)
 
 NETWORK = "a network"
 
@@ -26,7 +32,7 @@ def feature(number, size=100):
 
 
 class Network:
-    """Gives each key its number as features, and counts what it was asked."""
+    """Returns the number of each key as its features, and counts the keys."""
 
     def __init__(self, keys, size=100, scale=1):
         self.keys, self.size, self.scale, self.computed = list(keys), size, scale, 0
@@ -38,32 +44,32 @@ class Network:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 def read(keys, network=None, dtype="float16"):
     network = network or Network(keys)
-    rows = CacheFiles(NETWORK, "a layer", dtype).rows(keys, network)
+    rows = CacheFiles(NETWORK, "a layer", dtype).load_rows(keys, network)
     return rows.take(np.arange(len(keys)))
 
 
 def correct(keys, network=None, **options):
-    """Whether each key has its own features, to the last bit."""
-    expected = np.stack([feature(int(each)) for each in keys])
+    """Return whether each key has exactly its features."""
+    expected = np.stack([feature(int(number)) for number in keys])
     return (read(keys, network, **options) == expected).all()
 
 
 KEYS = [key(number) for number in range(70)]  # three chunks, the last one smaller
 
 
-def test_when_features_are_there_then_nothing_is_computed():
+def test_load_rows_stored_features_are_not_computed():
     assert correct(KEYS)
     again = Network(KEYS)
     assert correct(KEYS, again) and again.computed == 0
 
 
-def test_when_some_are_missing_then_only_those_are_computed_and_the_order_is_kept():
+def test_load_rows_computes_only_missing_features_in_order():
     read(KEYS[10:40])
     mixed = KEYS[35:60] + KEYS[:20] + KEYS[50:55]
     network = Network(mixed)
@@ -71,91 +77,89 @@ def test_when_some_are_missing_then_only_those_are_computed_and_the_order_is_kep
     assert network.computed == 20 + 10  # 40 to 59 and 0 to 9, each once
 
 
-def test_when_it_is_of_another_network_or_dtype_then_it_is_computed_anew():
+def test_load_rows_other_network_or_dtype_is_computed():
     read(KEYS)
-    for bank in (CacheFiles("another", "", "float16"), CacheFiles(NETWORK, "", "float32")):
+    for files in (CacheFiles("another", "", "float16"), CacheFiles(NETWORK, "", "float32")):
         network = Network(KEYS)
-        bank.rows(KEYS, network)
+        files.load_rows(KEYS, network)
         assert network.computed == len(KEYS)
 
 
-def test_when_a_feature_is_beyond_float16_then_all_are_kept_as_float32():
+def test_load_rows_feature_beyond_float16_stores_all_as_float32():
     network = Network(KEYS, scale=1000)  # up to 69,000
-    rows = CacheFiles(NETWORK, "a layer").rows(KEYS, network)
+    rows = CacheFiles(NETWORK, "a layer").load_rows(KEYS, network)
     assert rows.dtype == np.float32
     assert rows.take(np.array([69]))[0, 0] == 69_000
-    within = CacheFiles("another", "a layer").rows(KEYS, Network(KEYS, scale=900))
+    within = CacheFiles("another", "a layer").load_rows(KEYS, Network(KEYS, scale=900))
     assert within.dtype == np.float16
 
 
-def files(cache, ending):
+def list_files(cache, ending):
     return sorted(path for path in cache.rglob(f"*{ending}") if not path.name.startswith("."))
 
 
-def flip(path, place):
+def flip(path, position):
     content = bytearray(path.read_bytes())
-    content[place % len(content)] ^= 1
+    content[position % len(content)] ^= 1
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("place", [9, 200, -5])  # in the header, the features, the last row
-def test_when_a_byte_of_features_is_flipped_then_they_are_computed_anew(cache, place, capsys):
+@pytest.mark.parametrize("position", [9, 200, -5])  # in the header, the features, the last row
+def test_load_rows_flipped_byte_in_features_is_computed_again(cache, position, capsys):
     read(KEYS)
-    flip(*files(cache, ".npy"), place)
+    flip(*list_files(cache, ".npy"), position)
     network = Network(KEYS)
     assert correct(KEYS, network) and network.computed == len(KEYS)
     assert "damaged" in capsys.readouterr().out
     assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
 
 
-def test_when_any_byte_of_what_is_said_about_them_is_flipped_then_nothing_wrong_is_read(cache):
+def test_load_rows_flipped_byte_in_metadata_reads_nothing_wrong(cache):
     read(KEYS)
-    (path,) = files(cache, ".json")
-    for place in np.random.default_rng(3).integers(0, path.stat().st_size, 40):
-        flip(path, place)
+    (path,) = list_files(cache, ".json")
+    for position in np.random.default_rng(3).integers(0, path.stat().st_size, 40):
+        flip(path, position)
         assert correct(KEYS)
-        (path,) = files(cache, ".json")
+        (path,) = list_files(cache, ".json")
 
 
 @pytest.mark.parametrize("ending", [".npy", ".json"])
-@pytest.mark.parametrize("left", [0, 50, 0.5])
-def test_when_a_file_is_truncated_then_they_are_computed_anew(cache, ending, left):
+@pytest.mark.parametrize("remaining", [0, 50, 0.5])
+def test_load_rows_truncated_file_is_computed_again(cache, ending, remaining):
     read(KEYS)
-    (path,) = files(cache, ending)
+    (path,) = list_files(cache, ending)
     size = path.stat().st_size
-    os.truncate(path, int(left * size) if left < 1 else left)
+    os.truncate(path, int(remaining * size) if remaining < 1 else remaining)
     network = Network(KEYS)
     assert correct(KEYS, network) and network.computed == len(KEYS)
 
 
 @pytest.mark.parametrize("ending", [".npy", ".json"])
-def test_when_one_of_the_two_files_is_gone_then_they_are_computed_anew(cache, ending):
+def test_load_rows_one_of_two_files_missing_is_computed_again(cache, ending):
     read(KEYS)
-    files(cache, ending)[0].unlink()
+    list_files(cache, ending)[0].unlink()
     assert correct(KEYS)
-    assert len(files(cache, ".npy")) == len(files(cache, ".json")) == 1
+    assert len(list_files(cache, ".npy")) == len(list_files(cache, ".json")) == 1
 
 
-def test_when_the_cache_is_full_then_the_longest_unused_go_first(cache, monkeypatch):
-    def banks(number):
-        return [key(1000 * number + each) for each in range(10)]
+def test_load_rows_full_cache_removes_the_least_recently_used(cache, monkeypatch):
+    def keys(number):
+        return [key(1000 * number + i) for i in range(10)]
 
-    monkeypatch.setenv(LIMIT, str(10 * 1000 * 2 * 2.5 / 1e9))  # room for two and a half
+    monkeypatch.setenv(LIMIT_VARIABLE, str(10 * 1000 * 2 * 2.5 / 1e9))  # room for two and a half
     for number in (1, 2):
-        read(banks(number), Network(banks(number), size=1000))
-    for path in files(cache, ".json"):
+        read(keys(number), Network(keys(number), size=1000))
+    for path in list_files(cache, ".json"):
         first = json.loads(path.read_text())["keys"].startswith(key(1000))
         os.utime(path, (1, 200 if first else 100))  # the first was used after the second
-    read(banks(3), Network(banks(3), size=1000))
-    kept = {json.loads(path.read_text())["keys"][:32] for path in files(cache, ".json")}
-    assert kept == {key(1000), key(3000)}
+    read(keys(3), Network(keys(3), size=1000))
+    remaining = {json.loads(path.read_text())["keys"][:32] for path in list_files(cache, ".json")}
+    assert remaining == {key(1000), key(3000)}
 
 
-def test_when_features_are_larger_than_the_limit_then_it_is_said_and_nothing_is_removed(
-    cache, monkeypatch
-):
+def test_load_rows_features_over_the_limit_raises_and_removes_nothing(cache, monkeypatch):
     read(KEYS)
-    monkeypatch.setenv(LIMIT, "0.00001")
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.00001")
     more = [key(100 + number) for number in range(200)]
     with pytest.raises(CacheError, match=r"would take 0.0 GB, over XRAYKIT_CACHE_GB=0.00001"):
         read(more)
@@ -163,17 +167,17 @@ def test_when_features_are_larger_than_the_limit_then_it_is_said_and_nothing_is_
     assert len(list(cache.rglob("*.npy"))) == 1
 
 
-def test_when_the_room_is_taken_by_what_is_needed_too_then_that_stays(cache, monkeypatch):
+def test_load_rows_does_not_remove_files_in_use(cache, monkeypatch):
     read(KEYS)
-    monkeypatch.setenv(LIMIT, str(100 * 100 * 2 / 1e9))  # room for a hundred
-    with pytest.raises(CacheError, match="features would take"):
+    monkeypatch.setenv(LIMIT_VARIABLE, str(100 * 100 * 2 / 1e9))  # room for a hundred
+    with pytest.raises(CacheError, match="the features would take"):
         read([*KEYS, *(key(100 + number) for number in range(40))])
     assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
 
 
-def test_when_something_was_never_finished_then_clearing_removes_it_too(cache):
+def test_clear_cache_removes_incomplete_files(cache):
     read(KEYS)
-    (features,) = files(cache, ".npy")
+    (features,) = list_files(cache, ".npy")
     (features.parent / ".1234.partial.npy").touch()
     (features.parent / "1234.npy").touch()
     clear_cache()
@@ -181,26 +185,26 @@ def test_when_something_was_never_finished_then_clearing_removes_it_too(cache):
 
 
 @pytest.mark.parametrize("limit", ["nan", "-1"])
-def test_when_the_limit_is_out_of_range_then_one_line_says_so(limit, monkeypatch):
-    monkeypatch.setenv(LIMIT, limit)
+def test_load_rows_limit_out_of_range_raises(limit, monkeypatch):
+    monkeypatch.setenv(LIMIT_VARIABLE, limit)
     with pytest.raises(xk.InputError, match="expected a number of gigabytes, 0 or more"):
         read(KEYS)
 
 
-def test_when_the_limit_is_no_number_then_one_line_says_so(monkeypatch):
-    monkeypatch.setenv(LIMIT, "much")
+def test_load_rows_limit_not_a_number_raises(monkeypatch):
+    monkeypatch.setenv(LIMIT_VARIABLE, "much")
     with pytest.raises(xk.InputError, match="XRAYKIT_CACHE_GB='much': expected a number of giga"):
         read(KEYS)
 
 
-def test_when_the_folder_cant_be_written_then_it_is_said(tmp_path, monkeypatch):
+def test_load_rows_folder_not_writable_raises(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(FOLDER, str(tmp_path / "file"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"the feature cache in .*file.*: "):
         read(KEYS)
 
 
-def test_when_the_folder_is_read_only_then_what_is_there_is_read(cache, monkeypatch):
+def test_load_rows_read_only_folder_reads_stored_features(cache, monkeypatch):
     read(KEYS)
 
     def refuse(*_, **__):
@@ -213,17 +217,17 @@ def test_when_the_folder_is_read_only_then_what_is_there_is_read(cache, monkeypa
         read([*KEYS, key(99)])
 
 
-def test_when_shown_and_cleared_then_the_cache_is_what_is_said():
+def test_list_cached_and_clear_cache():
     read(KEYS)
-    table = cached()
+    table = list_cached()
     assert table.loc[0, "network"] == "a layer" and table.loc[0, "features"] == 70
     assert table.loc[0, "MB"] == pytest.approx(70 * 100 * 2 / 1e6, rel=0.05)
     clear_cache()
-    assert cached().empty
+    assert list_cached().empty
     assert correct(KEYS)
 
 
-def test_when_the_cache_is_in_a_folder_with_other_things_then_those_are_left_alone(cache):
+def test_clear_cache_leaves_other_files_alone(cache):
     others = [cache / "project" / "notes.json", cache / "project" / ".lock", cache / "empty"]
     others[0].parent.mkdir(parents=True)
     others[0].write_text("{}")
@@ -232,17 +236,17 @@ def test_when_the_cache_is_in_a_folder_with_other_things_then_those_are_left_alo
     read(KEYS)
     clear_cache()
     assert all(path.exists() for path in others)
-    assert cached().empty
+    assert list_cached().empty
 
 
 @pytest.mark.slow
-def test_when_the_command_is_asked_then_it_shows_and_clears_the_cache(cache):
+def test_cache_command_shows_and_clears_the_cache(cache):
     def xraykit(*arguments):
         command = [str(Path(sys.executable).with_name("xraykit")), "cache", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     read(KEYS)
-    assert "a layer" in (shown := xraykit()) and f"1 files, 0.00 GB, in {cache}" in shown
+    assert "a layer" in (text := xraykit()) and f"1 files, 0.00 GB, in {cache}" in text
     assert f"1 files, 0.00 GB, removed from {cache}" in xraykit("--clear")
     assert xraykit().startswith("0 files, 0.00 GB")
 
@@ -265,11 +269,11 @@ CHILD = """
 
     print("begun", flush=True)
     try:
-        rows = CacheFiles("a network", "a layer").rows(KEYS, compute)
+        rows = CacheFiles("a network", "a layer").load_rows(KEYS, compute)
     except CacheError as error:
         sys.exit(f"CacheError: {error}")
-    got = rows.take(np.arange(len(KEYS)))
-    print("right" if (got == np.arange(640)[:, None]).all() else "wrong")
+    features = rows.take(np.arange(len(KEYS)))
+    print("correct" if (features == np.arange(640)[:, None]).all() else "wrong")
 """
 MANY = [key(number) for number in range(640)]
 
@@ -283,20 +287,20 @@ def child(slow=0.0, limit=0):
     )
 
 
-def whole(cache):
-    """Whether what is under final names is whole: what is said to be there is there, and right."""
+def is_complete(cache):
+    """Return whether the files with final names are complete, and no others are left."""
     network = Network(MANY, size=1000)
-    CacheFiles(NETWORK, "a layer").rows(MANY, network)
+    CacheFiles(NETWORK, "a layer").load_rows(MANY, network)
     partial = [path for path in cache.rglob(".*") if "partial" in path.name]
     return network.computed in (0, len(MANY)) and not partial
 
 
 @pytest.mark.slow
-def test_when_killed_at_any_of_20_moments_then_nothing_half_written_is_read(cache):
+def test_load_rows_killed_20_times_reads_nothing_incomplete(cache):
     start = time.perf_counter()
-    undisturbed = child(slow=0.02)
-    assert undisturbed.communicate()[0].endswith("right\n")
-    lasts = time.perf_counter() - start
+    uninterrupted = child(slow=0.02)
+    assert uninterrupted.communicate()[0].endswith("correct\n")
+    duration = time.perf_counter() - start
     interrupted = 0
     for moment in np.random.default_rng(5).uniform(0, 1, 20):
         clear_cache()
@@ -305,12 +309,12 @@ def test_when_killed_at_any_of_20_moments_then_nothing_half_written_is_read(cach
         time.sleep(moment * 0.02 * 20)  # 20 chunks
         killed.send_signal(signal.SIGKILL)
         interrupted += killed.wait() == -signal.SIGKILL
-        assert child().communicate()[0].endswith("right\n")
-        assert whole(cache)
-    assert interrupted >= 18 and lasts > 0.4
+        assert child().communicate()[0].endswith("correct\n")
+        assert is_complete(cache)
+    assert interrupted >= 18 and duration > 0.4
 
 
-def test_when_killed_in_the_middle_then_it_is_computed_anew_and_nothing_is_left(cache):
+def test_load_rows_killed_is_computed_again_without_leftovers(cache):
     killed = child(slow=0.1)
     assert killed.stdout.readline() == "begun\n"
     while not list(cache.rglob(".*.partial.npy")):
@@ -318,23 +322,25 @@ def test_when_killed_in_the_middle_then_it_is_computed_anew_and_nothing_is_left(
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert list(cache.rglob(".*.partial.npy"))
-    assert whole(cache)
+    assert is_complete(cache)
 
 
-def test_when_the_disk_is_full_then_one_line_says_so_and_nothing_is_left(cache):
+def test_load_rows_full_disk_raises_without_leftovers(cache):
     out, error = (full := child(limit=500_000)).communicate()
     assert full.returncode == 1 and "correct" not in out
     assert error.startswith("CacheError: the feature cache in") and "Traceback" not in error
     assert not list(cache.rglob("*.npy"))
-    assert whole(cache)
+    assert is_complete(cache)
 
 
 @pytest.mark.slow
-def test_when_two_processes_want_the_same_then_one_computes_and_the_other_waits():
+def test_load_rows_in_two_processes_computes_once():
     one = child(slow=0.1)
     assert one.stdout.readline() == "begun\n"
     two = child(slow=0.1)
-    said = [each.communicate()[0] for each in (one, two)]
-    assert all(text.endswith("right\n") for text in said)
-    assert sum("another process computes features of this network; waiting" in t for t in said) == 1
-    assert sum("computing 640 features once" in t for t in said) == 1
+    texts = [process.communicate()[0] for process in (one, two)]
+    assert all(text.endswith("correct\n") for text in texts)
+    assert (
+        sum("another process computes features of this network; waiting" in t for t in texts) == 1
+    )
+    assert sum("computing 640 features once" in text for text in texts) == 1

@@ -12,7 +12,7 @@ EPOCHS = 4
 
 
 class Kill(keras.callbacks.Callback):
-    """Ends everything in the middle of an epoch, counted from 0."""
+    """Fails in the middle of an epoch, counted from 0."""
 
     def __init__(self, at):
         super().__init__()
@@ -26,8 +26,8 @@ class Kill(keras.callbacks.Callback):
             raise RuntimeError("killed")
 
 
-class Own(keras.layers.Layer):
-    """Code that can change without a trace."""
+class ForeignLayer(keras.layers.Layer):
+    """Code from outside Keras, which can change without a trace."""
 
     def call(self, pixels):
         return pixels
@@ -46,26 +46,26 @@ OPTIONS = {
 
 @pytest.fixture
 def hopeless(binary):
-    """A task on whose validation images, under the wrong names, training only gets worse."""
+    """A task with swapped validation labels, on which training only gets worse."""
     swapped = replace(binary.validation, labels=1 - binary.validation.labels)
     return replace(binary, validation=swapped)
 
 
 @pytest.fixture
 def train(monkeypatch):
-    def train(task, at=None, seed=3, weights=None, own=False, **options):
-        keras.utils.clear_session()  # layers get the names of a new process
+    def train(task, at=None, seed=3, weights=None, foreign=False, **options):
+        keras.utils.clear_session()  # names of layers start again, as in a new process
         keras.utils.set_random_seed(weights or seed)
         base = xk.backbone("SmallCNN", image_size=32)
-        x = keras.layers.GlobalAveragePooling2D()(Own()(base.output) if own else base.output)
+        x = keras.layers.GlobalAveragePooling2D()(
+            ForeignLayer()(base.output) if foreign else base.output
+        )
         x = keras.layers.Dropout(0.3)(keras.layers.Dense(8, name="features")(x))
         model = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(x))
-        made = {name: value() if callable(value) else value for name, value in options.items()}
-        monkeypatch.setattr(train_module, "_progress", lambda epochs: Kill(at))
-        monkeypatch.setattr(
-            train_module, "MAX_STEPS_PER_EXECUTION", 1
-        )  # so that it ends between two
-        history = xk.train(model, task, EPOCHS, augmentation=xk.Augmentation(), seed=seed, **made)
+        built = {name: value() if callable(value) else value for name, value in options.items()}
+        monkeypatch.setattr(train_module, "_make_progress_callback", lambda epochs: Kill(at))
+        monkeypatch.setattr(train_module, "MAX_STEPS_PER_EXECUTION", 1)  # fails between two steps
+        history = xk.train(model, task, EPOCHS, augmentation=xk.Augmentation(), seed=seed, **built)
         return history, model.get_weights()
 
     return train
@@ -73,29 +73,27 @@ def train(monkeypatch):
 
 @pytest.mark.parametrize(
     "kind",
-    ["best", *(pytest.param(each, marks=pytest.mark.slow) for each in ("plain", "schedule"))],
+    ["best", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("plain", "schedule"))],
 )
-def test_when_interrupted_and_started_again_then_it_goes_on_as_if_nothing_happened(
+def test_train_interrupted_resumes_with_the_same_result(
     kind, train, hopeless, tmp_path, monkeypatch, capsys
 ):
-    undisturbed, weights = train(hopeless, **OPTIONS[kind])
+    uninterrupted, weights = train(hopeless, **OPTIONS[kind])
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path))
     with pytest.raises(Exception, match="killed"):
         train(hopeless, at=2, **OPTIONS[kind])
     history, weights_again = train(hopeless, **OPTIONS[kind])
-    assert "going on after epoch 2" in capsys.readouterr().out
-    assert list(history.index) == list(range(1, len(undisturbed) + 1))
-    assert history.equals(undisturbed)
+    assert "resuming after epoch 2" in capsys.readouterr().out
+    assert list(history.index) == list(range(1, len(uninterrupted) + 1))
+    assert history.equals(uninterrupted)
     for one, other in zip(weights, weights_again, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_when_it_was_done_before_then_nothing_is_trained_again(
-    train, hopeless, tmp_path, monkeypatch
-):
+def test_train_completed_before_is_not_trained_again(train, hopeless, tmp_path, monkeypatch):
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path))
     done, weights = train(hopeless, early_stopping=1)
-    assert len(done) < EPOCHS  # stopped early, and stays so
+    assert len(done) < EPOCHS  # stopped early
     again, weights_again = train(hopeless, at=0, early_stopping=1)
     assert again.equals(done)
     for one, other in zip(weights, weights_again, strict=True):
@@ -103,7 +101,7 @@ def test_when_it_was_done_before_then_nothing_is_trained_again(
 
 
 @pytest.mark.slow
-def test_when_the_file_is_damaged_or_anothers_then_it_trains_from_the_start(
+def test_train_damaged_or_other_checkpoint_starts_over(
     train, binary, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path))
@@ -114,21 +112,21 @@ def test_when_the_file_is_damaged_or_anothers_then_it_trains_from_the_start(
     file.write_bytes(content)
     again, _ = train(binary)
     other, _ = train(binary, weights=4)
-    assert "going on" not in capsys.readouterr().out
+    assert "resuming" not in capsys.readouterr().out
     assert again.equals(first) and not other.equals(first)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_when_the_folder_cant_be_written_then_one_line_says_so(
-    train, binary, tmp_path, monkeypatch
-):
+def test_train_checkpoint_folder_not_writable_raises(train, binary, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path / "file"))
-    with pytest.raises(xk.InputError, match=r"Can't keep the state of the training in .*file:"):
+    with pytest.raises(xk.InputError, match=r"state of the training could not be saved in .*file:"):
         train(binary)
 
 
-def test_when_a_layer_is_not_kerass_own_then_nothing_is_kept(train, binary, tmp_path, monkeypatch):
+def test_train_with_a_layer_from_outside_keras_writes_no_checkpoint(
+    train, binary, tmp_path, monkeypatch
+):
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path))
-    train(binary, own=True)
+    train(binary, foreign=True)
     assert not list(tmp_path.iterdir())

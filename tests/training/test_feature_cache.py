@@ -13,7 +13,7 @@ from xraykit import keras
 from xraykit.data.images import FilePixels
 from xraykit.training import CHECKPOINT_FOLDER
 from xraykit.training import train as train_module
-from xraykit.training.cache_folder import FOLDER, LIMIT
+from xraykit.training.cache_folder import FOLDER_VARIABLE, LIMIT_VARIABLE
 
 layers = keras.layers
 OPTIONS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
@@ -21,26 +21,26 @@ OPTIONS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 class Losses(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
-        self.all = []
+        self.values = []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.all.append(logs["loss"])  # the epoch's mean so far
+        self.values.append(logs["loss"])  # the epoch's mean so far
 
 
 @pytest.fixture
 def train(monkeypatch):
-    """Train the last two blocks of a network, with dropout in its head, and note each loss."""
+    """Train the last two blocks of a network, with dropout in its head, and record each loss."""
 
     def train(task, head=None, scale=None, **options):
         losses = Losses()
-        monkeypatch.setattr(train_module, "_progress", lambda epochs: losses)
+        monkeypatch.setattr(train_module, "_make_progress_callback", lambda epochs: losses)
         monkeypatch.setattr(train_module, "MAX_STEPS_PER_EXECUTION", 1)  # a loss for each
         head = [
             layers.Flatten(),
@@ -55,41 +55,37 @@ def train(monkeypatch):
             (kernel,) = model.get_layer("block3_conv").get_weights()
             model.get_layer("block3_conv").set_weights([kernel * scale])
         history = xk.train(model, task, **OPTIONS | options)
-        return model, history, np.array(losses.all)
+        return model, history, np.array(losses.values)
 
     return train
 
 
-def test_when_trained_from_a_float32_bank_then_every_batch_has_the_loss_of_the_whole_network(
-    multiclass, train
-):
+def test_train_from_float32_cache_gives_losses_of_the_whole_network(multiclass, train):
     whole, _, expected = train(multiclass, use_feature_cache=False)
-    kept, _, found = train(multiclass, cache_dtype="float32")
-    assert len(found) == 3 * -(-len(multiclass.train) // 8)
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
-    for one, other in zip(whole.get_weights(), kept.get_weights(), strict=True):
+    cached, _, actual = train(multiclass, cache_dtype="float32")
+    assert len(actual) == 3 * -(-len(multiclass.train) // 8)
+    np.testing.assert_allclose(actual, expected, rtol=1e-3)
+    for one, other in zip(whole.get_weights(), cached.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     "cache_dtype", ["float16", pytest.param("float32", marks=pytest.mark.slow)]
 )
-def test_when_views_are_kept_then_training_is_as_on_the_same_views_the_exact_way(
+def test_train_from_cached_views_agrees_with_the_whole_network(
     binary, train, cache_dtype, tmp_path, monkeypatch, capsys
 ):
     options = {"augmentation": xk.Augmentation(), "n_views": 3, "cache_dtype": cache_dtype}
     _, history, _ = train(binary, **options)
-    assert "exact" not in capsys.readouterr().out
-    monkeypatch.setenv(FOLDER, str(tmp_path / "another"))
-    monkeypatch.setenv(LIMIT, "0")
-    _, exact, _ = train(binary, **options)
-    assert "The exact way, the whole network in every step: features" in capsys.readouterr().out
-    np.testing.assert_allclose(history["loss"], exact["loss"], rtol=2e-2)
+    assert "Using the feature cache: all layers up to" in capsys.readouterr().out
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "another"))
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
+    _, whole, _ = train(binary, **options)
+    assert "Training the whole network: the features would take" in capsys.readouterr().out
+    np.testing.assert_allclose(history["loss"], whole["loss"], rtol=2e-2)
 
 
-def test_when_features_are_there_then_a_second_training_is_the_same_and_computes_none(
-    binary, train, monkeypatch
-):
+def test_train_second_time_reuses_features_with_equal_result(binary, train, monkeypatch):
     first, history, _ = train(binary)
     monkeypatch.setattr(keras.Model, "predict_on_batch", None)
     again, history_again, _ = train(binary)
@@ -98,7 +94,7 @@ def test_when_features_are_there_then_a_second_training_is_the_same_and_computes
         np.testing.assert_array_equal(one, other)
 
 
-def test_when_trained_from_the_bank_then_the_model_given_has_the_weights(binary, train, tmp_path):
+def test_train_from_cache_updates_the_whole_model(binary, train, tmp_path):
     model, history, _ = train(binary)
     scores = xk.score(xk.predict(model, binary.validation))
     assert scores.loss == pytest.approx(history["val_loss"].iloc[-1], rel=1e-2)
@@ -108,32 +104,28 @@ def test_when_trained_from_the_bank_then_the_model_given_has_the_weights(binary,
     assert int(reloaded.optimizer.iterations) == 3 * -(-len(binary.train) // 8)
 
 
-def test_when_another_set_shares_images_then_only_the_others_are_computed(
-    binary, train, monkeypatch
-):
+def test_train_computes_only_features_of_new_images(binary, train, monkeypatch):
     train(binary)
-    asked = []
+    sizes = []
     compute = keras.Model.predict_on_batch
     monkeypatch.setattr(
-        keras.Model, "predict_on_batch", lambda self, x: asked.append(len(x)) or compute(self, x)
+        keras.Model, "predict_on_batch", lambda self, x: sizes.append(len(x)) or compute(self, x)
     )
     shared = binary.train.subset(range(5, len(binary.train)))
     other = replace(binary, train=binary.test.join(shared))
     train(other)
-    assert sum(asked) == len(binary.test)
+    assert sum(sizes) == len(binary.test)
 
 
 @pytest.mark.parametrize("scale", [1e5, 1e-5])
-def test_when_features_are_not_float16s_size_then_they_are_kept_as_float32(
-    binary, train, cache, scale
-):
+def test_train_stores_features_outside_float16_range_as_float32(binary, train, cache, scale):
     train(binary, scale=scale)
-    kept = {np.load(path, mmap_mode="r").dtype for path in cache.rglob("*.npy")}
-    assert kept == {np.dtype("float32")}
+    dtypes = {np.load(path, mmap_mode="r").dtype for path in cache.rglob("*.npy")}
+    assert dtypes == {np.dtype("float32")}
 
 
 @pytest.mark.slow
-def test_when_views_are_zero_or_exact_then_it_does_what_it_says(binary, train, cache):
+def test_train_with_zero_views_or_without_cache(binary, train, cache):
     plain, none = train(binary), train(binary, augmentation=xk.Augmentation.handout(), n_views=0)
     assert plain[1].equals(none[1])
     size = sum(1 for _ in cache.rglob("*.npy"))
@@ -141,34 +133,30 @@ def test_when_views_are_zero_or_exact_then_it_does_what_it_says(binary, train, c
     assert size == sum(1 for _ in cache.rglob("*.npy")) and not fresh[1].equals(plain[1])
 
 
-def test_when_trained_in_mixed_precision_then_the_model_given_is_as_before(binary, train, capsys):
+def test_train_in_mixed_precision_restores_the_dtype_policies(binary, train, capsys):
     _, history, _ = train(binary)
     model, mixed, _ = train(binary, precision="mixed_bfloat16")
-    assert "exact" not in capsys.readouterr().out
+    assert "Training the whole network" not in capsys.readouterr().out
     assert not mixed.equals(history)
     assert mixed["loss"].iloc[0] == pytest.approx(history["loss"].iloc[0], rel=0.1)
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
 
 
 @pytest.mark.slow
-def test_when_images_stay_in_their_files_then_training_and_predictions_are_the_same(
-    drawn_challenge, binary, train
-):
+def test_train_with_images_in_files_gives_the_same_predictions(drawn_challenge, binary, train):
     lazy = xk.load_task("binary", drawn_challenge, image_size=32, in_memory=False)
     assert isinstance(lazy.train.pixels, FilePixels)
     assert lazy.digest == binary.digest
     for options in ({"augmentation": xk.Augmentation()}, {"use_feature_cache": False}):
-        (model, history, _), (model_too, history_too, _) = (
+        (model, history, _), (lazy_model, lazy_history, _) = (
             train(binary, **options),
             train(lazy, **options),
         )
-        assert history.equals(history_too)
-        assert xk.predict(model, binary.test).equals(xk.predict(model_too, lazy.test))
+        assert history.equals(lazy_history)
+        assert xk.predict(model, binary.test).equals(xk.predict(lazy_model, lazy.test))
 
 
-def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_images_and_then_stay(
-    binary, capsys
-):
+def test_train_recalibrates_batch_norm_once(binary, capsys):
     def build(batch_norm):
         return xk.build_classifier(
             "ResNet50",
@@ -181,9 +169,9 @@ def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_images_and_then
 
     model = build("recalibrate")
     xk.train(model, binary, **OPTIONS)
-    said = capsys.readouterr().out
-    assert f"Recalibrated 5 BatchNorm layers on {len(binary.train)} images" in said
-    assert "exact" not in said
+    text = capsys.readouterr().out
+    assert f"Recalibrated 5 BatchNorm layers on {len(binary.train)} images" in text
+    assert "Training the whole network" not in text
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             assert not layer.trainable and np.all(layer.moving_variance.numpy() != 1)
@@ -196,7 +184,7 @@ def test_when_batch_norm_is_recalibrated_then_statistics_fit_the_images_and_then
     np.testing.assert_array_equal(mean, model.get_layer("conv1_bn").moving_mean.numpy())
 
 
-def test_when_adam_is_fused_then_it_steps_as_kerass(small_cnn):
+def test_build_optimizer_adam_steps_like_keras(small_cnn):
     from xraykit.training.optimizers import build_optimizer
 
     gradients = np.random.default_rng(1).normal(size=(4, 50)).astype("float32")
@@ -223,7 +211,7 @@ CHILD = """
             if epoch == at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    train._progress = lambda epochs: Kill()
+    train._make_progress_callback = lambda epochs: Kill()
     task = xk.load_task("binary", sys.argv[1], image_size=32)
     model = xk.build_classifier(
         "SmallCNN", task.class_names, trainable_from="block4_conv", image_size=32
@@ -234,27 +222,25 @@ CHILD = """
 
 
 @pytest.mark.slow
-def test_when_killed_at_3_moments_of_training_then_it_goes_on_as_if_nothing_happened(
-    drawn_challenge, tmp_path, monkeypatch
-):
+def test_train_killed_3_times_resumes_with_the_same_result(drawn_challenge, tmp_path, monkeypatch):
     def child(at):
         command = [sys.executable, "-c", textwrap.dedent(CHILD), str(drawn_challenge), str(at)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         return done.stdout.splitlines()
 
-    undisturbed = child(at=-1)[-1]
-    monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path / "kept"))
+    uninterrupted = child(at=-1)[-1]
+    monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path / "checkpoints"))
     for at in (0, 2, 3):
         child(at)
     last = child(at=-1)
-    assert any("going on after epoch 3" in line for line in last)
-    assert last[-1] == undisturbed
+    assert any("resuming after epoch 3" in line for line in last)
+    assert last[-1] == uninterrupted
 
 
 @pytest.mark.slow
-def test_when_two_trainings_want_the_same_features_then_both_end_alike(drawn_challenge):
+def test_train_in_two_processes_gives_equal_results(drawn_challenge):
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(drawn_challenge), "-1"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    first, second = (each.communicate()[0].splitlines()[-1] for each in both)
-    assert first == second and os.environ[FOLDER]
+    first, second = (process.communicate()[0].splitlines()[-1] for process in both)
+    assert first == second and os.environ[FOLDER_VARIABLE]

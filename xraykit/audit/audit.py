@@ -117,8 +117,8 @@ class Audit:
         verdict = "differ" if p < 0.05 else "do not differ significantly on these images"
         return (
             f"{text}. Both are correct on {network.correct - only_network} images, the network "
-            f"alone on {only_network}, the forest alone on {only_best}: the two {verdict} (exact "
-            f"McNemar test, p = {p:.2g})."
+            f"alone on {only_network}, the random forest alone on {only_best}: the two {verdict} "
+            f"(exact McNemar test, p = {p:.2g})."
         )
 
     def with_predictions(self, predictions: pd.DataFrame) -> "Audit":
@@ -230,7 +230,7 @@ def audit_task(
         are of other images.
     """
     check_task(task)
-    check_whole_number("seed", seed, least=0)
+    check_whole_number("seed", seed, minimum=0)
     images = image_table(task)
     gray = read_gray([task.root / path for path in images["path"]])
     pairs = find_near_duplicates(images, np.stack(gray))

@@ -30,8 +30,8 @@ def audit_section(
     for text, row in zip(format_counts(scores), scores.itertuples(), strict=True):
         cell = {"text": text, "interval": (row.low, row.correct / row.total, row.high)}
         rows.setdefault(row.name, {"name": row.name, "sees": row.sees})[row.split] = cell
-    shown = duplicate_pairs[["first", "second"]].head(MAX_PAIRS).to_numpy()
-    pairs = [[(path, _to_png(gray_images[path])) for path in pair] for pair in shown]
+    paths = duplicate_pairs[["first", "second"]].head(MAX_PAIRS).to_numpy()
+    pairs = [[(path, _to_png(gray_images[path])) for path in pair] for pair in paths]
     return render(
         "audit.html",
         task=task,

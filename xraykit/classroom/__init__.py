@@ -1,1 +1,1 @@
-"""The class: notebooks handed out, and checks of graded cells."""
+"""The class: student versions of notebooks, and checks of graded cells."""

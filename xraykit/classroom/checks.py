@@ -1,20 +1,23 @@
-"""Checks that tell a student at once whether a graded cell does what it should."""
+"""Check the solution of a graded cell against the reference."""
 
 from .._keras import keras
-from ..models.classifier import FEATURES, trainable_parameters
+from ..models.classifier import FEATURE_LAYER, trainable_parameters
 
 
 def check_classifier(model: keras.Model, reference: keras.Model) -> None:
     """Compare a student's classifier with the reference; print a ✅ or ❌ line for each point.
 
-    The points: it has the reference's number of layers and of scalings, so that nothing scales the
-    pixels a second time; the last four layers are of the reference's kinds; its output fits the
-    classes; the layer for t-SNE is named "features" and has the reference's width; and the
-    parameters, in all and trainable, agree.
+    These must agree: the number of layers and of rescaling layers, so that the pixels are not
+    scaled twice; the kinds of the last four layers; the output; the width of the layer for t-SNE,
+    named "features"; the numbers of all and of trainable parameters.
+
+    Parameters
+    ----------
+    model, reference : keras.Model
     """
-    points = {
+    features = {
         "the backbone's layers, and nothing before them": lambda m: (
-            f"{len(m.layers)} layers, {_count(keras.layers.Rescaling, m)} of them scaling"
+            f"{len(m.layers)} layers, {_count_layers(keras.layers.Rescaling, m)} of them rescaling"
         ),
         "the head's layers, in their order": lambda m: ", ".join(
             f"{type(layer).__name__} {_activation(layer)}".strip() for layer in m.layers[-4:]
@@ -23,20 +26,20 @@ def check_classifier(model: keras.Model, reference: keras.Model) -> None:
             m.output_shape[1:],
             _activation(m.layers[-1]),
         ),
-        "a layer named 'features'": lambda m: m.get_layer(FEATURES).output.shape[1:],
+        "a layer named 'features'": lambda m: m.get_layer(FEATURE_LAYER).output.shape[1:],
         "as many parameters as the reference": keras.Model.count_params,
         "as many of them trainable": trainable_parameters,
     }
-    for what, look in points.items():
-        expected = look(reference)
+    for name, extract in features.items():
+        expected = extract(reference)
         try:
-            got = look(model)
+            value = extract(model)
         except (AttributeError, ValueError):
-            got = "none"
-        print(f"✅ {what}" if got == expected else f"❌ {what}: expected {expected}, got {got}")
+            value = "none"
+        print(f"✅ {name}" if value == expected else f"❌ {name}: expected {expected}, got {value}")
 
 
-def _count(kind: type, model: keras.Model) -> int:
+def _count_layers(kind: type, model: keras.Model) -> int:
     return sum(isinstance(layer, kind) for layer in model.layers)
 
 

@@ -1,4 +1,4 @@
-"""Student versions of the notebooks: the solutions taken out, a stub that stops in their place."""
+"""Write the student versions of the notebooks, with a stub in place of each solution."""
 
 from pathlib import Path
 
@@ -15,13 +15,14 @@ STUB = 'raise NotImplementedError("Fill in this cell: the comment above says wha
 def release(notebook: Path, folder: Path) -> Path:
     """Write the student version of `notebook` into `folder`, and return its path.
 
-    Made by nbgrader's `ClearSolutions` from `### BEGIN SOLUTION` to `### END SOLUTION`; outputs
-    are cleared. A file that is there already is a student's work, and stays as it is.
+    nbgrader's `ClearSolutions` replaces the lines from `### BEGIN SOLUTION` to
+    `### END SOLUTION`; outputs are cleared. An existing file is not changed, since it may hold a
+    student's work.
 
     Raises
     ------
     InputError
-        If the notebook can't be read, or its solution regions don't fit its graded cells.
+        If the notebook can't be read, or its solution regions do not match its graded cells.
     """
     target = folder / notebook.name
     if target.exists():

@@ -1,1 +1,1 @@
-"""Images in."""
+"""Loading of images: class folders, tasks, splits and augmentation."""

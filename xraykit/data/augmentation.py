@@ -1,4 +1,4 @@
-"""Augmentation: the same image a little turned, moved, scaled, brighter, as a new one."""
+"""Augmentation: random views of an image, slightly rotated, shifted, scaled and brightened."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ import numpy as np
 from ..errors import InputError, unknown
 from ..progress import thread_map
 
-# Bilinear would blur each view a little, which costs a frozen backbone accuracy.
+# Bilinear interpolation blurs each view slightly, which costs a frozen backbone accuracy.
 INTERPOLATION = cv2.INTER_CUBIC
 FILL = {"reflect": cv2.BORDER_REFLECT, "black": cv2.BORDER_CONSTANT}
-VERSION = f"1, OpenCV {cv2.__version__}"  # of what views look like, for those that are kept
+VERSION = f"1, OpenCV {cv2.__version__}"  # part of the feature cache's key
 LIMITS = {
     "rotation": 180,
     "shear": 45,
@@ -27,11 +27,11 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One affine warp and one step of intensity an image, drawn at random within these limits.
+    """Random views of images: one affine warp and one change of intensity, within these limits.
 
-    Turning, moving, scaling, shearing and flipping are composed first, so that an image is
-    interpolated once. What is drawn hangs on the seed, the number of the view and the image
-    alone: view 3 of an image is the same in every batch, subset and session.
+    Rotation, shift, zoom, shear and flips are composed first, so each image is interpolated once.
+    A view depends only on the seed, its number and the image: view 3 of an image is the same in
+    every batch, subset and session.
 
     By default only the intensity changes, which costs a frozen backbone nothing; the handout's
     limits cost MobileNetV2 60 images of 807 (Task 1's notebook).
@@ -39,30 +39,31 @@ class Augmentation:
     Attributes
     ----------
     rotation, shear : float
-        Degrees, either way.
+        Degrees, in both directions.
     shift : float
-        Of the image's side, either way, down and across.
+        Fraction of the image's side, in both directions, horizontally and vertically.
     zoom : float
-        Of the image's size, larger or smaller, down and across on their own.
+        Fraction of the image's size, larger or smaller, independently in width and height.
     brightness : float
-        Grey levels of 255, added or taken.
+        Gray levels of 255, added or subtracted.
     contrast : float
-        Share by which the distance from mid-grey grows or shrinks.
+        Fraction by which the distance from mid-gray grows or shrinks.
     horizontal_flip, vertical_flip : bool
-        In half of the views. Off: the heart is on one side, and heads are up.
+        Flip half of the views. Off by default: the heart is on one side, and heads are up.
     fill : {"reflect", "black"}
-        What comes in from outside the image.
+        Pixels from outside the image.
 
     Raises
     ------
     InputError
-        If a limit is no number, negative, or beyond reason.
+        If a limit is not a number, is negative or too large, or `fill` is unknown.
 
     Examples
     --------
     >>> pixels = np.full((1, 8, 8, 3), 100, np.uint8)
-    >>> turned = Augmentation(rotation=45, brightness=0, contrast=0)
-    >>> bool((turned.views(pixels, ["a"], seed=1, numbers=[0]) == pixels).all())  # no black corners
+    >>> augmentation = Augmentation(rotation=45, brightness=0, contrast=0)
+    >>> view = augmentation.views(pixels, ["a"], seed=1, numbers=[0])
+    >>> bool((view == pixels).all())  # no black corners
     True
     """
 
@@ -77,16 +78,16 @@ class Augmentation:
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
-        for name, most in LIMITS.items():
+        for name, limit in LIMITS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= most:
-                raise InputError(f"{name}={value!r}: expected a number from 0 to {most}")
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= limit:
+                raise InputError(f"{name}={value!r}: expected a number from 0 to {limit}")
         if self.fill not in FILL:
             raise unknown("fill", self.fill, FILL)
 
     @classmethod
     def handout(cls) -> "Augmentation":
-        """Return the limits of the class challenge of 2020: upside down, and far turned."""
+        """Return the limits of the class challenge of 2020, with flips and large rotations."""
         return cls(
             rotation=50,
             shift=0.2,
@@ -108,26 +109,27 @@ class Augmentation:
         ----------
         pixels : ndarray of uint8, shape (n, height, width, 3)
         digests : sequence of str
-            What tells the images apart, as `ImageSet.digests`.
+            Identity of each image, such as `ImageSet.digests`.
         seed : int
         numbers : sequence of int
-            Which view of each image.
+            Number of the view of each image.
 
         Returns
         -------
         ndarray of uint8, of the same shape
         """
-        draws = [
-            [seed, number, *key.encode()] for key, number in zip(digests, numbers, strict=True)
+        seeds = [
+            [seed, number, *digest.encode()]
+            for digest, number in zip(digests, numbers, strict=True)
         ]
-        return np.stack(thread_map(self._view, pixels, draws))
+        return np.stack(thread_map(self._draw_view, pixels, seeds))
 
-    def _view(self, image: np.ndarray, draw: list[int]) -> np.ndarray:
-        sample = np.random.default_rng(draw).uniform(-1, 1, 10)
+    def _draw_view(self, image: np.ndarray, seed: list[int]) -> np.ndarray:
+        sample = np.random.default_rng(seed).uniform(-1, 1, 10)
         height, width = image.shape[:2]
         warped = cv2.warpAffine(
             image,
-            self._warp(sample, height, width)[:2],
+            self._warp_matrix(sample, height, width)[:2],
             (width, height),
             flags=INTERPOLATION | cv2.WARP_INVERSE_MAP,
             borderMode=FILL[self.fill],
@@ -136,17 +138,17 @@ class Augmentation:
         levels = np.clip(np.round((np.arange(256) - 127.5) * gain + 127.5 + offset), 0, 255)
         return cv2.LUT(warped, levels.astype(np.uint8))
 
-    def _warp(self, sample: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Return the 3 × 3 matrix from a place in the view to its place in the image."""
+    def _warp_matrix(self, sample: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Return the 3 × 3 matrix from coordinates in the view to those in the image."""
         angle = math.radians(self.rotation * sample[0])
-        slant = math.tan(math.radians(self.shear * sample[1]))
-        across, down = self.shift * sample[2:4] * [width, height]
-        wide, high = 1 + self.zoom * sample[4:6]
-        wide *= -1 if self.horizontal_flip and sample[6] < 0 else 1
-        high *= -1 if self.vertical_flip and sample[7] < 0 else 1
+        shear = math.tan(math.radians(self.shear * sample[1]))
+        shift_x, shift_y = self.shift * sample[2:4] * [width, height]
+        scale_x, scale_y = 1 + self.zoom * sample[4:6]
+        scale_x *= -1 if self.horizontal_flip and sample[6] < 0 else 1
+        scale_y *= -1 if self.vertical_flip and sample[7] < 0 else 1
         cos, sin = math.cos(angle), math.sin(angle)
-        turn = np.array([[cos, -sin, across], [sin, cos, down], [0, 0, 1]])
-        scale = np.array([[wide, -slant * high, 0], [0, high, 0], [0, 0, 1]])
-        middle_x, middle_y = (width - 1) / 2, (height - 1) / 2  # pixels are counted from 0
-        centre = np.array([[1, 0, middle_x], [0, 1, middle_y], [0, 0, 1]])
-        return centre @ turn @ scale @ np.linalg.inv(centre)
+        rotation = np.array([[cos, -sin, shift_x], [sin, cos, shift_y], [0, 0, 1]])
+        scale = np.array([[scale_x, -shear * scale_y, 0], [0, scale_y, 0], [0, 0, 1]])
+        center_x, center_y = (width - 1) / 2, (height - 1) / 2  # pixel centers start at 0
+        center = np.array([[1, 0, center_x], [0, 1, center_y], [0, 0, 1]])
+        return center @ rotation @ scale @ np.linalg.inv(center)

@@ -1,4 +1,4 @@
-"""The class challenge of 2020: the manifest of its images, and how a copy is brought in."""
+"""The class challenge of 2020: the manifest of its images, and how to import a copy."""
 
 import os
 import re
@@ -14,26 +14,32 @@ from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
+from platformdirs import user_data_path
 
 from ..errors import InputError
+from ..files import shipped_path
 
-DATA = Path(__file__).parents[2] / "data"
-MANIFEST = DATA / "challenge.csv"
+MANIFEST = shipped_path("data/challenge.csv")
+# Where images are imported to: data/ of a clone, or the user's own folder for an installed wheel.
+IN_CLONE = MANIFEST.parent != Path(__file__).parent
+DATA = MANIFEST.parent if IN_CLONE else user_data_path("xraykit")
 # Folder and classes of each task; in the binary one COVID-19 comes second: the positive class, 1.
 LAYOUT = {
     "binary": ("two", ("normal", "covid")),
     "multiclass": ("all", ("normal", "covid", "pneumonia_bac", "pneumonia_vir")),
 }
 SPLITS = ("train", "test")
-MAX_UNPACKED_BYTES = 2_000_000_000  # bytes; the challenge has 130 million
+MAX_UNPACKED_BYTES = 2_000_000_000  # the challenge has 130 million
+MAX_LISTED = 10  # files named in a message
 
-# "personN" of bacterial and viral files is read as one counter, the cautious choice.
+# Bacterial and viral files may number their persons separately; one number is one patient here,
+# the cautious choice.
 PATIENT_IN_NAME = re.compile(r"(person\d+)(?=_(?:bacteria|virus)_)|((?:NORMAL2-)?IM-\d+)(?=-\d+)")
 
 
 @cache
-def manifest() -> pd.DataFrame:
-    """Return what is known of each image of the challenge, a row a path.
+def read_manifest() -> pd.DataFrame:
+    """Return the manifest of the challenge, one row per image.
 
     Columns: path (`two/…` or `all/…`), class, split, patient, view, sha256, licence, source.
     """
@@ -46,100 +52,97 @@ def manifest() -> pd.DataFrame:
 
 
 @cache
-def _known_patients() -> tuple[dict[str, str], dict[str, str]]:
-    rows = manifest()
+def _index_patients() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the patients of the manifest by digest of the file, and by its name."""
+    rows = read_manifest()
     by_digest = dict(zip(rows["sha256"], rows["patient"], strict=True))
-    by_name = dict(zip(rows["path"].map(_stem), rows["patient"], strict=True))
+    by_name = dict(zip(rows["path"].map(_normalize_stem), rows["patient"], strict=True))
     return by_digest, by_name
 
 
-def _stem(path: str) -> str:
+def _normalize_stem(path: str) -> str:
     return unicodedata.normalize("NFC", Path(path).stem)
 
 
-def patient_of(path: str, digest: str) -> str:
-    """Return whose image this is.
+def find_patient(path: str, digest: str) -> str:
+    """Return the patient of an image.
 
-    The manifest knows it by content, else by file name without its ending; elsewhere the name may
-    tell (`person100_bacteria_475`, `NORMAL2-IM-1385-0001`). An image of which nothing is known
-    is a patient of its own, the same one wherever the same bytes turn up.
+    The image is looked up in the manifest by content, then by file name without its suffix. For
+    other images the patient is read from names such as `person100_bacteria_475` and
+    `NORMAL2-IM-1385-0001`. Any other image is one patient, identified by its content.
 
     Examples
     --------
-    >>> patient_of("elsewhere/person7_virus_12.jpeg", "")
+    >>> find_patient("copy/person7_virus_12.jpeg", "")
     'kermany:person7'
-    >>> patient_of("elsewhere/scan.png", "0123456789abcdef")
+    >>> find_patient("copy/scan.png", "0123456789abcdef")
     'image:0123456789ab'
     """
-    by_digest, by_name = _known_patients()
-    stem = _stem(path)
+    by_digest, by_name = _index_patients()
+    stem = _normalize_stem(path)
     if digest in by_digest:
         return by_digest[digest]
     if stem in by_name:
         return by_name[stem]
-    if found := PATIENT_IN_NAME.search(stem):
-        return f"kermany:{found[0]}"
+    if match := PATIENT_IN_NAME.search(stem):
+        return f"kermany:{match[0]}"
     return f"image:{digest[:12]}"
 
 
 def find_challenge() -> Path | None:
-    """Return the folder that holds `two/` and `all/`, or None if there is none.
+    """Return the folder that holds `two/` or `all/`, or None if there is none.
 
-    `XRAYKIT_CHALLENGE_DIR` if it is set, else `data/` of the clone.
+    It is `XRAYKIT_CHALLENGE_DIR` if that is set, else `data/` of the clone.
 
     Raises
     ------
     InputError
-        If `XRAYKIT_CHALLENGE_DIR` is set, and holds no images.
+        If `XRAYKIT_CHALLENGE_DIR` is set and holds neither folder.
     """
-    named = os.environ.get("XRAYKIT_CHALLENGE_DIR")
-    folder = Path(named).expanduser() if named else DATA
+    variable = os.environ.get("XRAYKIT_CHALLENGE_DIR")
+    folder = Path(variable).expanduser() if variable else DATA
     if any((folder / part).is_dir() for part in ("two", "all")):
         return folder
-    if not named:
+    if not variable:
         return None
     raise InputError(
-        f"No images found: expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={named}. "
+        f"No images found: expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={variable}. "
         "Name the folder that holds them, or unset it to use data/ of the clone, or phantoms"
     )
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A copy of the challenge against the manifest; paths are the manifest's.
+class ManifestComparison:
+    """A copy of the challenge compared with the manifest; dict keys are the manifest's paths."""
 
-    `same` have the very bytes, `different` the right name and other bytes, `missing` neither;
-    `unknown` are files of the copy that the manifest doesn't have.
-    """
-
-    same: dict[str, Path]
-    different: dict[str, Path]
-    missing: tuple[str, ...]
-    unknown: tuple[Path, ...]
+    same: dict[str, Path]  # files with the same bytes
+    different: dict[str, Path]  # files with the same name and other bytes
+    missing: tuple[str, ...]  # paths of the manifest without a file in the copy
+    unknown: tuple[Path, ...]  # files of the copy that the manifest doesn't have
 
     def __str__(self) -> str:
         total = len(self.same) + len(self.different) + len(self.missing)
-        lines = [f"{len(self.same)} of {total} images are the challenge's own"]
-        for what, paths in (
-            ("different from the challenge's, taken as they are", sorted(self.different)),
+        lines = [f"{len(self.same)} of {total} images are identical to the challenge's"]
+        for heading, paths in (
+            ("differ from the challenge's and were copied unchanged", sorted(self.different)),
             ("missing", self.missing),
-            ("not in the challenge, left out", [str(path) for path in self.unknown]),
+            ("not in the challenge and left out", [str(path) for path in self.unknown]),
         ):
             if paths:
-                lines.append(f"{len(paths)} {what}:")
-                lines += [f"  {path}" for path in paths[:10]]
-                if len(paths) > 10:
-                    lines.append(f"  … and {len(paths) - 10} more")
+                lines.append(f"{len(paths)} {heading}:")
+                lines += [f"  {path}" for path in paths[:MAX_LISTED]]
+                if len(paths) > MAX_LISTED:
+                    lines.append(f"  … and {len(paths) - MAX_LISTED} more")
         return "\n".join(lines)
 
 
-def compare(folder: Path) -> Comparison:
-    """Match the files anywhere below `folder` with the manifest: by content, then by name.
+def compare_with_manifest(folder: Path) -> ManifestComparison:
+    """Match the files anywhere below `folder` with the manifest, by content, then by name.
 
-    A name counts only below folders that name the split and the class; where a copy keeps `two/`
-    as links, or lost it, the images of `all/` serve for both.
+    A name matches only below folders named like its split and class. If a copy has lost the
+    links of `two/`, the images of `all/` match both.
     """
-    rows = manifest()
+    rows = read_manifest()
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -147,34 +150,34 @@ def compare(folder: Path) -> Comparison:
     )
     digests = {path: sha256(path.read_bytes()).hexdigest() for path in files}
     by_digest = {digest: path for path, digest in digests.items()}
-    by_name = {(*path.parts[-3:-1], _stem(path.name)): path for path in files}
+    by_name = {(*path.parts[-3:-1], _normalize_stem(path.name)): path for path in files}
     same, different, missing = {}, {}, []
     for row in rows.itertuples():
-        split, label, _ = Path(row.path).parts[1:]
+        split, label, name = Path(row.path).parts[1:]
+        key = (split, label, _normalize_stem(name))
         if row.sha256 in by_digest:
             same[row.path] = by_digest[row.sha256]
-        elif (split, label, _stem(row.path)) in by_name:
-            different[row.path] = by_name[split, label, _stem(row.path)]
+        elif key in by_name:
+            different[row.path] = by_name[key]
         else:
             missing.append(row.path)
-    known = set(rows["sha256"])
-    used = set(different.values())
-    extra = (path for path in files if digests[path] not in known and path not in used)
-    unknown = tuple(path.relative_to(folder) for path in extra)
-    return Comparison(same, different, tuple(missing), unknown)
+    known, used = set(rows["sha256"]), set(different.values())
+    unknown = [path for path in files if digests[path] not in known and path not in used]
+    unknown = tuple(path.relative_to(folder) for path in unknown)
+    return ManifestComparison(same, different, tuple(missing), unknown)
 
 
-def import_challenge(source: Path, destination: Path = DATA) -> Comparison:
-    """Check a folder or zip file against the manifest and copy its images to `destination`.
+def import_challenge(source: Path, destination: Path = DATA) -> ManifestComparison:
+    """Compare a folder or zip file with the manifest and copy its images to `destination`.
 
-    Nothing appears under `two/` and `all/` before every image has been copied, what is there
-    already is never replaced, and the source is only read.
+    `two/` and `all/` appear after every image has been copied. Existing files are never replaced
+    and the source is only read.
 
     Raises
     ------
     InputError
-        If the source can't be read, holds no image of the challenge, or `destination` already
-        has `two/` or `all/`.
+        If the source can't be read or holds no image of the challenge, or if `destination`
+        already has `two/` or `all/`.
     """
     for part in ("two", "all"):
         if (destination / part).exists():
@@ -184,28 +187,29 @@ def import_challenge(source: Path, destination: Path = DATA) -> Comparison:
     destination.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix=".incoming-", dir=destination) as scratch,
-        _as_folder(source, Path(scratch, "unpacked")) as folder,
+        _open_source(source, Path(scratch, "unpacked")) as folder,
     ):
-        found = compare(folder)
-        taken = found.same | found.different
-        if not taken:
+        comparison = compare_with_manifest(folder)
+        files = comparison.same | comparison.different
+        if not files:
             raise InputError(
-                f"{source} holds none of the challenge's {len(manifest())} images: "
+                f"{source} holds none of the challenge's {len(read_manifest())} images: "
                 "expected the folders two/ and all/, each with train/ and test/"
             )
-        for path, file in taken.items():
+        for path, file in files.items():
             target = Path(scratch, path)
-            if path in found.different:  # it may have been converted: its own ending stays
+            if path in comparison.different:  # it may have been converted: keep its suffix
                 target = target.with_name(target.stem + file.suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-        for part in {path.split("/")[0] for path in taken}:
+        for part in {path.split("/")[0] for path in files}:
             Path(scratch, part).rename(destination / part)
-    return found
+    return comparison
 
 
 @contextmanager
-def _as_folder(source: Path, scratch: Path) -> Iterator[Path]:
+def _open_source(source: Path, scratch: Path) -> Iterator[Path]:
+    """Yield the source if it is a folder, else unpack the zip file into `scratch`."""
     if source.is_dir():
         yield source
         return
@@ -217,7 +221,7 @@ def _as_folder(source: Path, scratch: Path) -> Iterator[Path]:
                     f"{source} would unpack to {unpacked:,} bytes: "
                     f"expected at most {MAX_UNPACKED_BYTES:,} of a copy of the challenge"
                 )
-            archive.extractall(scratch)  # never leaves `scratch`, whatever its entries are called
+            archive.extractall(scratch)  # never writes outside `scratch`, whatever entries say
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise InputError(f"{source} can't be unpacked as a zip file: {error}") from error
     yield scratch

@@ -1,4 +1,4 @@
-"""Images from elsewhere, which no student's network has seen: folders of their own."""
+"""External images: groups of images from other sources, for external validation."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from ..errors import InputError
 from .folders import read_folders
 from .images import ImageSet, list_files
 
-FOLDER = "XRAYKIT_EXTERNAL_DIR"
-CALLED = {
+FOLDER_VARIABLE = "XRAYKIT_EXTERNAL_DIR"
+GROUP_NAMES = {
     "adult_normal/normal": "healthy adults",
     "adult_covid/covid": "adults with COVID-19",
     "child/normal": "healthy children",
@@ -18,28 +18,29 @@ CALLED = {
 
 
 class NoExternalFolderError(InputError):
-    """No folder of images from elsewhere is named."""
+    """`XRAYKIT_EXTERNAL_DIR` is not set."""
 
 
 def load_external_set(
     groups: tuple[str, ...], class_names: tuple[str, ...], image_size: int = 224
 ) -> ImageSet:
-    """Read the images below `GROUP/CLASS` of the folder that `XRAYKIT_EXTERNAL_DIR` names.
+    """Read the images in `GROUP/CLASS` below the folder `XRAYKIT_EXTERNAL_DIR` as one set.
 
     Parameters
     ----------
     groups : tuple of str
-        Such as "child", "adult_covid" and "adult_normal". A class may be in several.
+        Such as "child", "adult_covid" and "adult_normal". A class may be in several groups.
     class_names : tuple of str
-        The classes, in the order of the labels; each is in one of the groups at least.
+        The classes, in the order of the labels; each is in at least one of the groups.
     image_size : int
+        Height and width in pixels.
 
     Raises
     ------
     InputError
-        If the folder is not named, or a class is in none of the groups.
+        If `XRAYKIT_EXTERNAL_DIR` is not set, or a class is in none of the groups.
     """
-    root = _root()
+    root = _find_root()
     folders = {
         (group, label): root / group / label
         for group in groups
@@ -50,54 +51,56 @@ def load_external_set(
         raise InputError(
             f"{root} has no images of {', '.join(sorted(missing))} in {', '.join(groups)}"
         )
-    images, _ = read_folders(folders, root, image_size, class_names, in_memory=True)
-    first, *others = images.values()
-    for other in others:
-        first = first.join(other)
-    return first
+    image_sets, _ = read_folders(folders, root, image_size, class_names, in_memory=True)
+    joined, *others = image_sets.values()
+    for images in others:
+        joined = joined.join(images)
+    return joined
 
 
 def load_external(image_size: int = 224) -> dict[str, ImageSet]:
-    """Read each folder `GROUP/CLASS` of those that `XRAYKIT_EXTERNAL_DIR` names, as a set.
+    """Read each group of external images below the folder `XRAYKIT_EXTERNAL_DIR`.
 
-    No patient of theirs should be in the challenge: the folder is taken at its word.
+    None of their patients should be in the challenge; this is not checked.
 
     Parameters
     ----------
     image_size : int
+        Height and width in pixels.
 
     Returns
     -------
     dict of str to ImageSet
-        By what the group is called: healthy adults (`adult_normal/normal`), adults with COVID-19
+        By name of the group: healthy adults (`adult_normal/normal`), adults with COVID-19
         (`adult_covid/covid`), healthy children (`child/normal`), children with bacterial
         (`child/pneumonia_bac`) and viral pneumonia (`child/pneumonia_vir`).
 
     Raises
     ------
     InputError
-        If the folder is not named (`NoExternalFolderError`), or has none of these.
+        If `XRAYKIT_EXTERNAL_DIR` is not set (`NoExternalFolderError`), or has none of the groups.
     """
-    root = _root()
-    sets = {}
-    for place, called in CALLED.items():
+    root = _find_root()
+    image_sets = {}
+    for place, group in GROUP_NAMES.items():
         if (root / place).is_dir() and list_files(root / place):
             label = place.partition("/")[2]
-            folders = {(called, label): root / place}
+            folders = {(group, label): root / place}
             images, _ = read_folders(folders, root, image_size, (label,), in_memory=True)
-            sets |= images
-    if not sets:
+            image_sets |= images
+    if not image_sets:
         raise InputError(
-            f"{FOLDER}={root}: expected a folder that has images in one of {', '.join(CALLED)}"
+            f"{FOLDER_VARIABLE}={root}: expected a folder with images in one of "
+            f"{', '.join(GROUP_NAMES)}"
         )
-    return sets
+    return image_sets
 
 
-def _root() -> Path:
-    named = os.environ.get(FOLDER)
-    if not named:
+def _find_root() -> Path:
+    root = os.environ.get(FOLDER_VARIABLE)
+    if not root:
         raise NoExternalFolderError(
-            f"{FOLDER} is not set: expected a folder of images from elsewhere, with "
-            f"{', '.join(CALLED)}"
+            f"{FOLDER_VARIABLE} is not set: expected a folder of external images, with "
+            f"{', '.join(GROUP_NAMES)}"
         )
-    return Path(named).expanduser()
+    return Path(root).expanduser()

@@ -1,4 +1,4 @@
-"""Images in: decode whatever a class folder holds, and say what could not be used and why."""
+"""Image sets, and decoding of image files with the reason why one can't be used."""
 
 import dataclasses
 import io
@@ -16,11 +16,11 @@ from ..errors import InputError, check_kind
 from ..progress import thread_map
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 89_000_000  # where Pillow starts to warn; the largest image of the challenge has 14
-# Pillow warns of images over that limit and opens them; here they are left out and listed.
+MAX_PIXELS = 89_000_000  # Pillow's limit for a warning; the challenge has 14 million at most
+# Pillow warns of larger images and opens them; here they are left out and listed.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-CLUTTER = {"desktop.ini", "thumbs.db"}  # and every hidden file, save iCloud's placeholders
+CLUTTER = {"desktop.ini", "thumbs.db"}  # and every hidden file except iCloud's placeholders
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,13 @@ class ImageSet:
     Attributes
     ----------
     pixels : ndarray of uint8, shape (n, height, width, 3), or FilePixels of that shape
-        Raw RGB, 0 to 255. Scaling is the model's work.
+        Raw RGB, 0 to 255; the model scales them.
     labels : ndarray of int, shape (n,)
         Positions in `class_names`.
     paths : tuple of str
-        Where each image lies below the data folder, with forward slashes.
+        File of each image, relative to the data folder, with forward slashes.
     patients : tuple of str
-        Whose each image is.
+        Patient of each image.
     class_names : tuple of str
     """
 
@@ -56,8 +56,8 @@ class ImageSet:
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """SHA-256 of each image's pixels, which tells it from all others."""
-        return getattr(self.pixels, "digests", None) or tuple(map(digest_of, self.pixels))
+        """SHA-256 of each image's pixels."""
+        return getattr(self.pixels, "digests", None) or tuple(map(pixel_digest, self.pixels))
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "ImageSet":
         """Return the images at `rows`, in that order."""
@@ -72,10 +72,10 @@ class ImageSet:
     def join(self, other: "ImageSet") -> "ImageSet":
         """Return these images followed by those of `other`."""
         pixels = (self.pixels, other.pixels)
-        on_file = all(isinstance(each, FilePixels) for each in pixels)
+        in_files = all(isinstance(part, FilePixels) for part in pixels)
         return dataclasses.replace(
             self,
-            pixels=FilePixels.join(*pixels) if on_file else np.concatenate(pixels),
+            pixels=FilePixels.join(*pixels) if in_files else np.concatenate(pixels),
             labels=np.concatenate([self.labels, other.labels]),
             paths=self.paths + other.paths,
             patients=self.patients + other.patients,
@@ -83,31 +83,32 @@ class ImageSet:
 
     def counts(self) -> dict[str, int]:
         """Return the number of images of each class."""
-        found = np.bincount(self.labels, minlength=len(self.class_names))
-        return dict(zip(self.class_names, found.tolist(), strict=True))
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
 
 
-def check_images(given: object) -> None:
-    """Raise the error for what are no images."""
-    check_kind(given, ImageSet, "images, such as task.train or task.test")
+def check_images(images: object) -> None:
+    """Raise InputError unless this is an ImageSet."""
+    check_kind(images, ImageSet, "images, such as task.train or task.test")
 
 
 class FilePixels:
-    """Images that stay in their files and are decoded when asked for, to be read like an array.
+    """Array-like view of image files, for sets larger than memory.
 
-    For sets that are larger than memory: what is indexed is decoded, in threads, and not kept.
+    Indexing decodes the images in threads; decoded images are not stored.
 
     Parameters
     ----------
     files : sequence of Path
     digests : sequence of str
-        SHA-256 of each one's pixels.
+        SHA-256 of each image's pixels.
     image_size : int
+        Height and width in pixels.
 
     Raises
     ------
     InputError
-        When an image is asked for whose file has changed.
+        When an image is decoded whose file has changed.
     """
 
     dtype, ndim = np.dtype(np.uint8), 4
@@ -117,7 +118,7 @@ class FilePixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Images, height, width, 3."""
+        """Number of images, height, width, 3."""
         return len(self.files), self.image_size, self.image_size, 3
 
     def __len__(self) -> int:
@@ -125,19 +126,19 @@ class FilePixels:
 
     def __getitem__(self, index: object) -> np.ndarray:
         rows, *rest = index if isinstance(index, tuple) else (index,)
-        if rows is Ellipsis or not all(isinstance(each, int | slice) for each in rest):
-            raise TypeError("Images in files are indexed by rows, then by numbers or slices")
+        if rows is Ellipsis or not all(isinstance(part, int | slice) for part in rest):
+            raise TypeError("FilePixels are indexed by rows, then by integers or slices")
         if isinstance(rows, int | np.integer):
             return self._decode(rows)[tuple(rest)]
-        parts = thread_map(lambda row: self._decode(row)[tuple(rest)], np.arange(len(self))[rows])
-        return np.stack(parts) if parts else np.empty((0, *self.shape[1:]), np.uint8)[:, *rest]
+        images = thread_map(lambda row: self._decode(row)[tuple(rest)], np.arange(len(self))[rows])
+        return np.stack(images) if images else np.empty((0, *self.shape[1:]), np.uint8)[:, *rest]
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "FilePixels":
-        """Return those images, still in their files."""
-        files, digests = ([each[row] for row in rows] for each in (self.files, self.digests))
+        """Return a view of the images at `rows`."""
+        files, digests = [self.files[row] for row in rows], [self.digests[row] for row in rows]
         return FilePixels(files, digests, self.image_size)
 
     def join(self, other: "FilePixels") -> "FilePixels":
@@ -150,27 +151,27 @@ class FilePixels:
             image, _ = read_image(path, self.image_size)
         except UnusableImageError as error:
             raise InputError(
-                f"{path} can't be used any more: {error}. Load the task anew"
+                f"{path} can't be used any more: {error}. Load the task again"
             ) from error
-        if digest_of(image) != self.digests[row]:
-            raise InputError(f"{path} has changed since it was read: load the task anew")
+        if pixel_digest(image) != self.digests[row]:
+            raise InputError(f"{path} has changed since it was read: load the task again")
         return image
 
 
-def digest_of(image: np.ndarray) -> str:
+def pixel_digest(image: np.ndarray) -> str:
     """Return the SHA-256 of one image's pixels."""
     return sha256(np.ascontiguousarray(image)).hexdigest()
 
 
 class UnusableImageError(Exception):
-    """A file that can't be used as an image; its text is the reason, as a person would say it."""
+    """A file can't be used as an image; the text is the reason in plain words."""
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Return what a class folder holds, sorted by name, without the clutter of operating systems.
+    """Return the entries of a class folder, sorted by name.
 
-    Hidden files and folders, `desktop.ini` and `Thumbs.db` are clutter; `.NAME.icloud` is not,
-    since it stands for an image that should be there.
+    Hidden files and folders, `desktop.ini` and `Thumbs.db` are left out. `.NAME.icloud` is kept,
+    since it is the placeholder of an image that should be there.
     """
     return sorted(
         path
@@ -181,10 +182,10 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path, image_size: int) -> tuple[np.ndarray, str]:
-    """Decode one file.
+    """Decode one file and resize it to a square, as the original challenge did.
 
-    Turned upright by its EXIF tag, transparency laid over black, 16-bit values scaled from their
-    own range, and stretched to a square, as the original challenge did.
+    The EXIF orientation is applied, transparent pixels become black, and 16-bit values are
+    scaled from the image's range to 0 to 255.
 
     Returns
     -------
@@ -195,7 +196,7 @@ def read_image(path: Path, image_size: int) -> tuple[np.ndarray, str]:
     Raises
     ------
     UnusableImageError
-        With the reason in words.
+        If the file can't be used; the text is the reason.
     """
     if path.suffix == ".icloud":
         raise UnusableImageError("not downloaded from iCloud")
@@ -224,9 +225,9 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
     except Exception as error:  # a damaged header can raise nearly anything
         raise UnusableImageError(f"damaged: {error}") from error
     try:
-        # JPEG decodes at 1/2, 1/4 or 1/8 size: several times faster, and never below twice ours.
+        # JPEG decodes at 1/2, 1/4 or 1/8 size: several times faster, and at least twice our size.
         image.draft(image.mode, (2 * image_size, 2 * image_size))
-        upright = ImageOps.exif_transpose(_to_grey_or_rgb(image, content))
+        upright = ImageOps.exif_transpose(_to_gray_or_rgb(image, content))
         small = upright.resize((image_size, image_size), Image.Resampling.BILINEAR)
         return np.asarray(small.convert("RGB"))
     except UnusableImageError:
@@ -236,15 +237,15 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
         raise UnusableImageError(f"{reason}: {error}") from error
 
 
-def _to_grey_or_rgb(image: Image.Image, content: bytes) -> Image.Image:
+def _to_gray_or_rgb(image: Image.Image, content: bytes) -> Image.Image:
     rawmode = str(image.tile[0].args) if image.format == "PNG" else ""
     deep = image.mode.startswith(("I", "F")) or ";16" in rawmode
     if rawmode.startswith("LA;16") or (deep and "transparency" in image.info):
-        raise UnusableImageError("16-bit with transparency, as grey or by colour: save it without")
-    exif = image.getexif()  # loads a PNG, which ends its `tile`
+        raise UnusableImageError("16-bit with transparency: save it without transparency")
+    exif = image.getexif()  # loads a PNG, which clears its `tile`
     if image.mode.startswith(("I", "F")):
         image = _stretch(np.asarray(image))
-    elif deep:  # Pillow keeps the high byte alone; read as 16L, it gives the low one
+    elif deep:  # Pillow reads the high byte only; with rawmode 16L it reads the low byte
         low = Image.open(io.BytesIO(content))
         low.tile = [tile._replace(args=rawmode.replace("16B", "16L")) for tile in low.tile]
         values = np.asarray(image).astype(np.uint16) * 256 + np.asarray(low)
@@ -253,16 +254,15 @@ def _to_grey_or_rgb(image: Image.Image, content: bytes) -> Image.Image:
             image.putalpha(Image.fromarray((values[..., 3] // 256).astype(np.uint8)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, "black")
-        image = Image.alpha_composite(black, image)
-    if image.mode != "L":  # grey stays so until it is small
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    if image.mode != "L":  # gray images become RGB after resizing
         image = image.convert("RGB")
     image.getexif().update(exif)
     return image
 
 
 def _stretch(values: np.ndarray) -> Image.Image:
-    """Scale values of more than 8 bits from their own lowest and highest to 0 to 255."""
+    """Scale values of more than 8 bits from their range to 0 to 255."""
     low, high = float(values.min()), float(values.max())
     scaled = (values.astype(np.float32) - low) * (255 / (high - low) if high > low else 0)
     return Image.fromarray(np.round(scaled).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What is known of an image beside its class: where it is from, of whom, in what file."""
+"""Image metadata: facts beside the class that a classifier could use as a shortcut."""
 
 import pandas as pd
 from PIL import Image
@@ -8,7 +8,7 @@ from .images import ImageSet
 from .phantoms import PHANTOMS
 from .tasks import Task, check_task
 
-# By the first part of a patient's name. The data card says what each collection holds.
+# By the first part of a patient's name. The data card describes the collections.
 SOURCES = {
     "ieee8023": ("covid-chestxray-dataset", "adult"),
     "kermany": ("Kermany et al.", "child"),
@@ -18,15 +18,19 @@ METADATA = ("source", "age", "mode", "frame")
 
 
 def image_metadata(task: Task) -> pd.DataFrame:
-    """Return facts about the images of a task that a network should not go by.
+    """Return the metadata of a task's images, which should not predict the class.
+
+    Parameters
+    ----------
+    task : Task
 
     Returns
     -------
     DataFrame
-        A row an image: path; part (train, validation or test); class; source (the collection);
-        age (adult or child: of the challenge's two collections one has adults and the other
-        children; of phantoms each one's); mode (of the file: L is grey, RGB, RGBA); frame (of
-        phantoms: black, bright or none). What is not known is called unknown.
+        One row per image: path; part (train, validation or test); class; source (the
+        collection, or "drawn" for phantoms); age (adult or child: one of the challenge's two
+        collections is of adults, the other of children); mode (of the file: L is gray, RGB,
+        RGBA); frame (of phantoms: black, bright or none). Missing values are "unknown".
 
     Raises
     ------
@@ -38,24 +42,26 @@ def image_metadata(task: Task) -> pd.DataFrame:
     if task.phantoms:
         drawn = pd.read_csv(task.root / PHANTOMS, index_col="path", keep_default_na=False)
         drawn = drawn[["build", "frame"]].T.to_dict("list")
-    tables = [_facts(task, images, drawn).assign(part=part) for part, images in task.parts.items()]
+    tables = [
+        _read_metadata(task, part, drawn).assign(part=name) for name, part in task.parts.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
-def _facts(task: Task, images: ImageSet, drawn: dict[str, list[str]]) -> pd.DataFrame:
+def _read_metadata(task: Task, images: ImageSet, drawn: dict[str, list[str]]) -> pd.DataFrame:
+    """Return one row per image; `drawn` has the build and frame of each phantom."""
     rows = []
     for path, patient, label in zip(images.paths, images.patients, images.label_names, strict=True):
         source, age = SOURCES.get(patient.partition(":")[0], (UNKNOWN, UNKNOWN))
         frame = UNKNOWN
         if path in drawn:
-            source = "drawn"
-            age, frame = drawn[path]
+            source, (age, frame) = "drawn", drawn[path]
         try:
             with Image.open(task.root / path) as image:
                 mode = image.mode
         except OSError as error:
             raise InputError(
-                f"{task.root / path} can't be read any more: {error}. Load the task anew"
+                f"{task.root / path} can't be read any more: {error}. Load the task again"
             ) from error
         rows.append((path, label, source, age, mode, frame))
     return pd.DataFrame(rows, columns=["path", "class", *METADATA])

@@ -1,4 +1,4 @@
-"""Sets of phantoms in the challenge's folders, with a manifest of what is in each image."""
+"""Sets of phantoms (synthetic radiographs) in the challenge's folder layout."""
 
 import io
 import tempfile
@@ -14,14 +14,14 @@ from scipy.spatial.transform import Rotation
 
 from ..errors import InputError, check_whole_number, unknown
 from ..phantoms.disease import PATTERNS, coverage
-from ..phantoms.film import draw_setting, expose, finish
+from ..phantoms.film import draw_setting, expose_film, finish_image
 from ..phantoms.rays import View
-from ..phantoms.thorax import BUILDS, grow
+from ..phantoms.thorax import BUILDS, draw_thorax
 from ..progress import thread_map
-from .challenge import DATA, LAYOUT, manifest, patient_of
+from .challenge import DATA, LAYOUT, find_patient, read_manifest
 from .images import list_files
 
-PHANTOMS = "phantoms.csv"  # the manifest; a folder that has it holds phantoms
+PHANTOMS = "phantoms.csv"  # one row per image; a folder with this file holds phantoms
 
 
 def draw_phantoms(
@@ -31,26 +31,26 @@ def draw_phantoms(
     shortcut: float = 0.0,
     seed: int = 42,
 ) -> pd.DataFrame:
-    """Draw a set of phantoms in the challenge's folder layout.
+    """Draw a set of phantoms, synthetic radiographs, in the challenge's folder layout.
 
-    Nothing is in `folder` before every image is drawn. Files are PNG without compression, so that
-    their size tells nothing of what is in them, and numbered by lot. Draw sets that should be
-    independent, such as one to train on and one to test on, from different seeds.
+    `folder` stays empty until every image is drawn. Files are PNG without compression, so their
+    size doesn't depend on the disease, and are numbered in random order. Use different seeds for
+    independent sets, such as a training and a test set.
 
     Parameters
     ----------
     folder : str or Path
-        New or empty; made if need be.
+        New or empty; it is created if necessary.
     task : {"multiclass", "binary"}
-        "multiclass" fills `all/`, which serves both tasks; "binary" fills `two/`.
+        "multiclass" fills `all/`, which both tasks can read; "binary" fills `two/`.
     images : int, optional
-        How many in all, shared out among folders as the challenge does; by default as many as the
-        challenge has, 306 or 148.
+        Total number of images, distributed over the folders as in the challenge; by default as
+        many as the challenge has, 306 or 148.
     shortcut : float
-        0 to 1, how tightly all that is not disease is tied to the class: letters and dates,
-        frame, brightness, aspect, file mode and size, adult or child. At 0 they are independent
-        of it; at 1 they differ between classes about as in the challenge. Only the tie changes:
-        how many images have a bright frame, say, does not.
+        0 to 1: how strongly everything except disease depends on the class: text marks, frame,
+        brightness, aspect ratio, file mode and size, adult or child. At 0 they are independent
+        of it; at 1 they differ between classes about as in the challenge. The total frequency of
+        each, such as bright frames, does not change.
     seed : int
         The same arguments give the same bytes, on one machine with the same versions of NumPy,
         SciPy and Pillow.
@@ -58,62 +58,61 @@ def draw_phantoms(
     Returns
     -------
     DataFrame
-        The manifest, as in `phantoms.csv`, a row an image: path, class, split, patient, sha256,
-        severity (0 to 1, evenly drawn; 0 is healthy), covered (the share of the lungs where
-        disease holds back a twentieth of the light or more), build, mode, width, height,
+        The table in `phantoms.csv`, one row per image: path, class, split, patient, sha256,
+        severity (uniform from 0 to 1; 0 is healthy), covered (the fraction of the lung area where
+        disease absorbs at least a twentieth of the light), build, mode, width, height (pixels),
         brightness, frame, marks, and the arguments task, shortcut and seed.
 
     Raises
     ------
     InputError
-        If a value is out of range, or the folder holds something or can't be written.
+        If a value is out of range, or the folder is not empty or can't be written.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     drawn = draw_phantoms(folder, "binary", images=17)
-    >>> drawn.groupby(["split", "class"]).size().to_dict()["train", "normal"]
+    ...     table = draw_phantoms(folder, "binary", images=17)
+    >>> table.groupby(["split", "class"]).size().to_dict()["train", "normal"]
     8
     """
     if task not in LAYOUT:
         raise unknown("task", task, LAYOUT)
     if isinstance(shortcut, bool) or not isinstance(shortcut, Real) or not 0 <= shortcut <= 1:
         raise InputError(f"shortcut={shortcut!r}: expected a number from 0 to 1")
-    check_whole_number("seed", seed, least=0)
-    counts = _share_out(task, images)
+    check_whole_number("seed", seed, minimum=0)
+    counts = _distribute_images(task, images)
     try:
         folder = Path(folder).expanduser().resolve()
-        new = not folder.exists()
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         _check_empty(folder)
         try:
             with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder) as scratch:
-                drawn = _draw_all(Path(scratch), counts, shortcut, seed)
-                drawn = drawn.assign(task=task, shortcut=shortcut, seed=seed)
-                drawn.to_csv(Path(scratch, PHANTOMS), index=False)
-                _check_empty(folder)  # still
-                for name in (PHANTOMS, LAYOUT[task][0]):  # the mark first: never phantoms unmarked
+                table = _draw_images(Path(scratch), counts, shortcut, seed)
+                table = table.assign(task=task, shortcut=shortcut, seed=seed)
+                table.to_csv(Path(scratch, PHANTOMS), index=False)
+                _check_empty(folder)  # another process may have filled it meanwhile
+                for name in (PHANTOMS, LAYOUT[task][0]):  # the table first: it marks phantoms
                     Path(scratch, name).rename(folder / name)
         except BaseException:
-            if new:
+            if is_new:
                 folder.rmdir()
             raise
     except (OSError, RuntimeError) as error:
         raise InputError(f"Can't draw phantoms into {folder}: {error}") from error
-    return drawn
+    return table
 
 
-def standby_phantoms() -> Path:
-    """Return the folder of the phantoms that stand in for missing images; draw them if need be.
+def substitute_phantoms() -> Path:
+    """Return the folder of the phantoms that replace missing images; draw them on first use.
 
-    They lie in the clone's `data/phantoms`: as many as the challenge has, at shortcut 1, as
-    confounded as its images are.
+    The clone's `data/phantoms` gets as many images as the challenge has, at shortcut 1.
     """
     folder = DATA / "phantoms"
     print(
-        "No images of the challenge found: phantoms stand in for them.\n"
-        "`xraykit data challenge --from-folder FOLDER` brings your copy in.",
+        "No images of the challenge found: phantoms (synthetic radiographs) are used instead.\n"
+        "To import your copy: `xraykit data challenge --from-folder FOLDER`.",
         flush=True,
     )
     if not (folder / PHANTOMS).is_file():
@@ -121,74 +120,79 @@ def standby_phantoms() -> Path:
         try:
             draw_phantoms(folder, shortcut=1.0)
         except InputError:
-            if not (folder / PHANTOMS).is_file():  # else another process was faster
+            if not (folder / PHANTOMS).is_file():  # else another process has drawn them
                 raise
     return folder
 
 
 def _check_empty(folder: Path) -> None:
     if list_files(folder):
-        raise InputError(f"{folder} holds something already: expected a new or empty folder")
+        raise InputError(f"{folder} is not empty: expected a new or empty folder")
 
 
-def _share_out(task: str, images: int | None) -> pd.Series:
-    """Return how many images each folder gets, by its path below the set."""
-    part = LAYOUT[task][0]
-    paths = manifest()["path"]
-    own = paths[paths.str.startswith(f"{part}/")]
-    counts = own.str.rpartition("/")[0].value_counts(sort=False).sort_index()
+def _distribute_images(task: str, images: int | None) -> pd.Series:
+    """Return the number of images of each folder, by its path below the root."""
+    paths = read_manifest()["path"]
+    paths = paths[paths.str.startswith(f"{LAYOUT[task][0]}/")]
+    counts = paths.str.rpartition("/")[0].value_counts(sort=False).sort_index()
     if images is None:
         return counts
-    least = -(-counts.sum() // counts.min())
-    check_whole_number("images", images, least=int(least))
+    check_whole_number("images", images, minimum=int(-(-counts.sum() // counts.min())))
     exact = counts * images / counts.sum()
-    shared = exact.astype(int)
-    most_cut = (exact - shared).sort_values(ascending=False, kind="stable").index
-    shared[most_cut[: images - shared.sum()]] += 1
-    return shared
+    rounded = exact.astype(int)
+    by_remainder = (exact - rounded).sort_values(ascending=False, kind="stable").index
+    rounded[by_remainder[: images - rounded.sum()]] += 1
+    return rounded
 
 
-def _draw_all(whole: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.DataFrame:
-    places = [Path(place) for place, count in counts.items() for _ in range(count)]
-    np.random.default_rng(seed).shuffle(places)  # so that a file's number tells nothing
-    pool = [place.name for place in places]
+def _draw_images(root: Path, counts: pd.Series, shortcut: float, seed: int) -> pd.DataFrame:
+    """Write all images of a set below `root`, and return one row per image."""
+    folders = [Path(folder) for folder, count in counts.items() for _ in range(count)]
+    np.random.default_rng(seed).shuffle(folders)  # so that a file's number says nothing
+    class_pool = [folder.name for folder in folders]
 
     def draw(number: int) -> dict[str, object]:
-        place = places[number]
-        image, facts = draw_image(place.name, pool, shortcut, seed, number)
-        path = place / f"phantom-{seed}-{number:04}.png"
+        folder = folders[number]
+        image, metadata = draw_image(folder.name, class_pool, shortcut, seed, number)
+        path = folder / f"phantom-{seed}-{number:04}.png"
         content = io.BytesIO()
         image.save(content, "PNG", compress_level=0)
         digest = sha256(content.getvalue()).hexdigest()
-        (whole / path).parent.mkdir(parents=True, exist_ok=True)
-        (whole / path).write_bytes(content.getvalue())
-        where = {"path": path.as_posix(), "class": place.name, "split": place.parent.name}
-        return {**where, "patient": patient_of(where["path"], digest), "sha256": digest, **facts}
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content.getvalue())
+        return {
+            "path": path.as_posix(),
+            "class": folder.name,
+            "split": folder.parent.name,
+            "patient": find_patient(path.as_posix(), digest),
+            "sha256": digest,
+            **metadata,
+        }
 
-    return pd.DataFrame(thread_map(draw, range(len(places)), doing="drawing"))
+    return pd.DataFrame(thread_map(draw, range(len(folders)), doing="drawing"))
 
 
 def draw_image(
-    label: str, pool: Sequence[str], shortcut: float, seed: int, number: int
+    label: str, class_pool: Sequence[str], shortcut: float, seed: int, number: int
 ) -> tuple[Image.Image, dict[str, object]]:
-    """Draw one phantom, and return it with the facts about it.
+    """Draw one phantom, and return it with its metadata.
 
-    Setting, pose, chest, disease, exposure and ink each have a random stream of their own, so that
-    at shortcut 0 the same seed, number and pool give the same chest, healthy or ill.
+    Setting, pose, chest, disease, exposure and marks use separate random streams. At shortcut 0
+    the same seed, number and pool therefore give the same chest, healthy or ill.
     """
     streams = [np.random.default_rng([seed, number, stream]) for stream in range(6)]
-    setting_rng, pose_rng, chest_rng, disease_rng, film_rng, ink_rng = streams
-    setting = draw_setting(label, pool, shortcut, setting_rng)
+    setting_rng, pose_rng, chest_rng, disease_rng, film_rng, mark_rng = streams
+    setting = draw_setting(label, class_pool, shortcut, setting_rng)
     build = BUILDS[setting.build]
     view = _draw_view(setting.height, setting.width, build.width, pose_rng)
-    chest = grow(build, 1.5 * view.pixel, chest_rng)
+    chest = draw_thorax(build, 1.5 * view.pixel, chest_rng)
     healthy, aerated = chest.project(view)
     severity, added = 0.0, np.zeros_like(healthy)
     if label in PATTERNS:
         severity = disease_rng.random()
         added = PATTERNS[label](chest, view, aerated, severity, disease_rng)
-    levels = expose(healthy, added, chest, setting.brightness, film_rng)
-    facts = {
+    levels = expose_film(healthy, added, chest, setting.brightness, film_rng)
+    metadata = {
         "severity": round(severity, 3),
         "covered": round(coverage(added, aerated), 4),
         "build": setting.build,
@@ -197,15 +201,15 @@ def draw_image(
         "height": setting.height,
         "brightness": round(setting.brightness, 3),
         "frame": setting.frame,
-        "text-like marks": " ".join(setting.marks),
+        "marks": " ".join(setting.marks),
     }
-    return finish(levels, setting, ink_rng), facts
+    return finish_image(levels, setting, mark_rng), metadata
 
 
 def _draw_view(height: int, width: int, chest: float, rng: np.random.Generator) -> View:
-    """Return rays over a chest that is a little turned, tilted and off the middle.
+    """Return rays through a chest that is slightly rotated, tilted and shifted.
 
-    The lungs, `chest` being half their width, stay off the outermost sixteenth of the image.
+    The lungs, with half width `chest`, stay out of the outermost sixteenth of the image.
     """
     pixel = max(rng.uniform(2.6, 2.8) / height, 2.6 * chest / width)
     x = (np.arange(width) + 0.5 - width / 2) * pixel + rng.uniform(-0.05, 0.05)

@@ -12,51 +12,58 @@ from .images import ImageSet
 
 
 def split_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Return the images in two sets, the second of about that share, no patient in both.
+    """Return a training and a validation set, the latter with about `fraction` of the images.
+
+    No patient is in both.
 
     Raises
     ------
     InputError
         If a class has too few patients.
     """
-    share = max(Fraction(fraction).limit_denominator(10), Fraction(1, 10))
-    folds = share.denominator
-    for label, class_name in enumerate(images.class_names):
-        owners = {p for p, own in zip(images.patients, images.labels, strict=True) if own == label}
-        if len(owners) < folds:
+    parts = max(Fraction(fraction).limit_denominator(10), Fraction(1, 10))
+    n_folds = parts.denominator
+    for class_name, n_patients in _count_patients(images).items():
+        if n_patients < n_folds:
             raise InputError(
-                f"Class {class_name} has {len(owners)} patients to train on: expected at least "
-                f"{folds} to cut a validation set by patient with validation_fraction={fraction}"
+                f"Class {class_name} has {n_patients} patients to train on: expected at least "
+                f"{n_folds} for a validation set with validation_fraction={fraction}"
             )
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    parts = [part for _, part in splitter.split(images.paths, images.labels, images.patients)]
-    held_out = np.sort(np.concatenate(parts[: share.numerator]))
-    kept = np.setdiff1d(np.arange(len(images)), held_out)
-    return images.subset(kept), images.subset(held_out)
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    folds = [fold for _, fold in splitter.split(images.paths, images.labels, images.patients)]
+    validation = np.sort(np.concatenate(folds[: parts.numerator]))
+    training = np.setdiff1d(np.arange(len(images)), validation)
+    return images.subset(training), images.subset(validation)
 
 
 def make_folds(
     images: ImageSet, repeats: int, folds: int, seed: int
 ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-    """Give repeat and fold (from 1), and the rows to learn from and those left out.
+    """Yield repeat and fold (both from 1), and the rows of the training and held-out images.
 
-    Cut by patient, stratified by class, by scikit-learn's `StratifiedGroupKFold`. The same seed
-    gives the same folds: so networks and baselines are asked about the same images.
+    Folds are split by patient and stratified by class, by scikit-learn's `StratifiedGroupKFold`.
+    The same seed gives the same folds, so networks and baselines are tested on the same images.
 
     Raises
     ------
     InputError
-        If there are too few patients for so many folds.
+        If there are fewer patients than folds.
     """
-    check_whole_number("repeats", repeats, least=1)
-    check_whole_number("folds", folds, least=2)
-    check_whole_number("seed", seed, least=0)
-    owners = set(zip(images.labels.tolist(), images.patients, strict=True))
-    fewest = min(Counter(label for label, _ in owners).values())
-    if folds > fewest:
-        raise InputError(f"folds={folds}: expected at most {fewest}, the patients of a class")
+    check_whole_number("repeats", repeats, minimum=1)
+    check_whole_number("folds", folds, minimum=2)
+    check_whole_number("seed", seed, minimum=0)
+    max_folds = min(filter(None, _count_patients(images).values()))
+    if folds > max_folds:
+        raise InputError(f"folds={folds}: expected at most {max_folds}, the patients of a class")
     for repeat in range(repeats):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
-        cuts = splitter.split(images.paths, images.labels, images.patients)
-        for fold, (rest, left_out) in enumerate(cuts, start=1):
-            yield repeat + 1, fold, rest, left_out
+        splits = splitter.split(images.paths, images.labels, images.patients)
+        for fold, (training, held_out) in enumerate(splits, start=1):
+            yield repeat + 1, fold, training, held_out
+
+
+def _count_patients(images: ImageSet) -> dict[str, int]:
+    """Count the patients of each class, 0 for a class without images."""
+    pairs = set(zip(images.label_names.tolist(), images.patients, strict=True))
+    counts = Counter(class_name for class_name, _ in pairs)
+    return {class_name: counts[class_name] for class_name in images.class_names}

@@ -1,4 +1,4 @@
-"""The two tasks of the challenge: read, checked, and cut into train, validation and test."""
+"""The two tasks of the challenge: read, checked, and split into train, validation and test."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,29 +11,29 @@ from ..errors import InputError, check_kind, check_whole_number, unknown
 from .challenge import LAYOUT, find_challenge
 from .folders import find_class_folders, read_folders
 from .images import ImageSet
-from .phantoms import PHANTOMS, standby_phantoms
+from .phantoms import PHANTOMS, substitute_phantoms
 from .splits import split_validation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Task:
-    """A task's images, and what happened to them on the way in.
+    """The images of a task, and the problems found when they were loaded.
 
     Attributes
     ----------
     name : {"binary", "multiclass"}
     root : Path
-        The folder that the images' paths start from.
+        The folder that the images' paths are relative to.
     train, validation, test : ImageSet
         No patient is in two of them (in train and test only with `allow_leak=True`).
     skipped : DataFrame
-        Files that could not be used: path, reason.
+        Files that can't be used, one row per file: path, reason.
     leaking : DataFrame
-        Training images of patients who are in test too: path, patient.
+        Training images of patients who are in test too, one row per image: path, patient.
     notes : tuple of str
-        What a reader should know before believing a score.
+        Warnings that affect how scores are read.
     phantoms : bool
-        Whether the images were drawn by `draw_phantoms`, and show nobody.
+        Whether the images are phantoms, synthetic radiographs drawn by `draw_phantoms`.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Task:
 
     @property
     def development(self) -> ImageSet:
-        """The training images followed by those of validation: all that may be learned from."""
+        """The training images followed by the validation images: all images but test."""
         return self.train.join(self.validation)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all images with their paths, whatever the split between them."""
+        """SHA-256 of all images with their paths; it does not depend on the split."""
         images = self.development.join(self.test)
         digest = sha256()
         for row in np.argsort(images.paths):
@@ -82,9 +82,9 @@ class Task:
         return "\n".join([f"Task {self.name}", counts.to_string(), *self.notes, *skipped])
 
 
-def check_task(given: object) -> None:
-    """Raise the error for what is no task."""
-    check_kind(given, Task, "a task, as xk.load_task gives it")
+def check_task(task: object) -> None:
+    """Raise InputError unless this is a Task."""
+    check_kind(task, Task, "a task, as xk.load_task gives it")
 
 
 def load_task(
@@ -96,10 +96,10 @@ def load_task(
     allow_leak: bool = False,
     in_memory: bool | None = None,
 ) -> Task:
-    """Read a task's images, check them, and print what was found.
+    """Read the images of a task, check and split them, and print a summary.
 
-    Validation is cut from train by patient, stratified and seeded, by scikit-learn's
-    `StratifiedGroupKFold`: 0.2 is one fold of five, 0.3 three of ten.
+    Validation is split from train by patient and stratified by class, by scikit-learn's
+    `StratifiedGroupKFold`: 0.2 is one fold of five, 0.3 is three of ten.
 
     Parameters
     ----------
@@ -108,70 +108,72 @@ def load_task(
         viral pneumonia). Where `two/SPLIT/CLASS` is not a folder, `all/SPLIT/CLASS` is read: the
         challenge keeps the same images there, and copies often lose the links between the two.
     root : str or Path
-        The folder that holds `two/` and `all/`; "auto" looks in `XRAYKIT_CHALLENGE_DIR`, then in
-        the clone's `data/`; where neither is to be had it draws phantoms into `data/phantoms`,
-        at shortcut 1, and says so.
+        The folder that holds `two/` and `all/`. "auto" looks in `XRAYKIT_CHALLENGE_DIR`, then in
+        the clone's `data/`; if neither has images, it draws phantoms into `data/phantoms` at
+        shortcut 1.
     image_size : int
         Height and width in pixels; images are stretched to a square, as in the original.
     validation_fraction : float
-        Above 0, at most 0.5; taken as the nearest fraction of at most ten folds.
+        Above 0, at most 0.5; rounded to the nearest fraction of at most ten folds.
     seed : int
+        Random seed of the split.
     allow_leak : bool
-        Keep training images of patients who are in test too. For showing what that does.
+        Keep training images of patients who are in test too, to show the effect of the leak.
     in_memory : bool, optional
-        Whether the decoded images are kept, or decoded anew whenever they are needed
-        (`FilePixels`). By default they are kept where they take less than a quarter of the memory
-        that is free.
+        Whether decoded images are kept in memory, or decoded at each use (`FilePixels`). By
+        default they are kept if they take less than a quarter of the free memory.
+
+    Returns
+    -------
+    Task
 
     Raises
     ------
     InputError
         If folders are missing, empty or unexpected, if more than 5 % and more than 2 images of
-        a class can't be used, if one image lies under two classes, or if a class has too few
-        patients to cut a validation set.
+        a class can't be used, if one image is in the folders of two classes, or if a class has
+        too few patients for a validation set.
     """
     if name not in LAYOUT:
         raise unknown("task", name, LAYOUT)
-    check_whole_number("image_size", image_size, least=8)
-    check_whole_number("seed", seed, least=0)
+    check_whole_number("image_size", image_size, minimum=8)
+    check_whole_number("seed", seed, minimum=0)
     if not 0 < validation_fraction <= 0.5:
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
     root = find_data_folder() if root == "auto" else Path(root).expanduser().resolve()
     folders, notes = find_class_folders(name, root)
-    phantoms = (root / PHANTOMS).is_file()
-    if phantoms:
-        notes.insert(0, _banner(root))
+    are_phantoms = (root / PHANTOMS).is_file()
+    if are_phantoms:
+        notes.insert(0, _describe_phantoms(root))
     images, skipped = read_folders(folders, root, image_size, LAYOUT[name][1], in_memory)
     train, test = images["train"], images["test"]
-
-    crossing = sorted(set(train.patients) & set(test.patients))
-    leaks = np.isin(train.patients, crossing)
+    leaks = np.isin(train.patients, test.patients)
     leaking = pd.DataFrame(
         [(train.paths[row], train.patients[row]) for row in np.flatnonzero(leaks)],
         columns=["path", "patient"],
     )
-    what = "kept (allow_leak=True)" if allow_leak else "dropped"
+    action = "kept (allow_leak=True)" if allow_leak else "dropped"
     notes += [
-        f"Leak: patient {row.patient} is in train and test; {what}: {row.path}."
+        f"Leak: patient {row.patient} is in train and test; {action}: {row.path}."
         for row in leaking.itertuples()
     ]
     if not allow_leak:
         train = train.subset(np.flatnonzero(~leaks))
     train, validation = split_validation(train, validation_fraction, seed)
-    task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes), phantoms)
+    task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes), are_phantoms)
     print(task)
     return task
 
 
 def find_data_folder() -> Path:
-    """Return the challenge's folder, or that of the phantoms that stand in for it."""
-    return find_challenge() or standby_phantoms()
+    """Return the folder of the challenge, or of the phantoms that are used instead."""
+    return find_challenge() or substitute_phantoms()
 
 
-def _banner(root: Path) -> str:
+def _describe_phantoms(root: Path) -> str:
     try:
-        drawn = pd.read_csv(root / PHANTOMS, nrows=1).iloc[0]
-        how = f"shortcut {drawn['shortcut']}, seed {drawn['seed']}"
+        row = pd.read_csv(root / PHANTOMS, nrows=1).iloc[0]
+        settings = f"shortcut {row['shortcut']}, seed {row['seed']}"
     except (OSError, ValueError, LookupError) as error:
         raise InputError(f"{root / PHANTOMS} is damaged: draw the phantoms again") from error
-    return f"PHANTOMS, images of nobody ({how}): scores say nothing of patients."
+    return f"SYNTHETIC IMAGES (phantoms, {settings}): scores say nothing about patients."

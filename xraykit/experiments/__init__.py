@@ -1,1 +1,1 @@
-"""The reports' questions: experiments, reproduction, timing and the gallery."""
+"""Experiments of the two reports, reproduction of published scores, timing and the gallery."""

@@ -1,4 +1,4 @@
-"""The reports' experiments, run: each setting in cross-validation by patient, in one table."""
+"""The reports' experiments: each setting in cross-validation by patient, in one table."""
 
 import io
 import time
@@ -21,38 +21,34 @@ from ..metrics.scores import score
 from ..models.classifier import trainable_parameters
 from ..plots.comparison import plot_comparison
 from ..plots.maps import plot_layouts
-from ..recipes.choose import SAVED, runnable
-from ..recipes.published import recipe_named
+from ..recipes.choose import SAVED, find_runnable
+from ..recipes.published import get_recipe
 from ..recipes.recipe import Recipe
 from ..training.cross_validation import cross_validate
 from ..training.predict import predict
-from .questions import EXPERIMENTS
+from .questions import EXPERIMENTS, Setting
 
-WHOLE_NUMBERS = (
-    "correct",
-    "total",
-    "only_first",
-    "only_this",
-    "test_correct",
-    "test_total",
-)  # columns of whole numbers
+COUNTS = ("correct", "total", "only_first", "only_this", "test_correct", "test_total")
+# The columns of a table; `add_intervals` inserts low and high after total.
+COLUMNS = ("setting", "correct", "total", "only_first", "only_this", "p", "published")
+COLUMNS += ("test_correct", "test_total", "parameters", "trainable", "seconds", "note")
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What an experiment gave.
+    """The result of an experiment.
 
     Attributes
     ----------
     name : str
     table : DataFrame
-        A row a setting: right and of (cross-validated, by patient), accuracy (the same with its
-        95 % interval), only_first and only_this (images that the first row or this one alone got
-        right), p (exact McNemar test against the first row, Holm's correction over the rows),
-        parameters, trainable, seconds (of the cross-validation), note; where there is one, the
-        published share, and test (images right).
-    layouts : dict
-        t-SNE of the training images by setting, where there is one.
+        One row per setting: correct, total, low and high (cross-validated by patient, with the 95 %
+        interval), only_first and only_this (images on which only the first row or only this one is
+        correct), p (exact McNemar test against the first row, Holm's correction over the rows),
+        parameters, trainable, seconds (of the cross-validation), note; in some experiments the
+        published accuracy, test_correct and test_total.
+    layouts : dict of str to DataFrame
+        t-SNE of the training images by setting; empty in most experiments.
     """
 
     name: str
@@ -60,7 +56,7 @@ class Result:
     layouts: dict[str, pd.DataFrame]
 
     def display_table(self) -> pd.DataFrame:
-        """Return the table as a person reads it: nothing twice, and no column that is empty."""
+        """Return the table as people read it: counts as text, no empty or constant columns."""
         table = self.table.assign(accuracy=format_counts(self.table))
         if "test_correct" in table:
             test = self.table[["setting", "test_correct", "test_total"]]
@@ -69,9 +65,9 @@ class Result:
         hidden = ["correct", "total", "low", "high", "test_correct", "test_total"]
         table = table[[*front, *table.columns.difference([*front, *hidden], sort=False)]]
         table = table.astype(object).set_index("setting")
-        for name, short in {"p": "{:.2g}", "published": "{:.2f}", "seconds": "{:.0f}"}.items():
+        for name, form in {"p": "{:.2g}", "published": "{:.2f}", "seconds": "{:.0f}"}.items():
             if name in table:
-                table[name] = table[name].map(short.format, na_action="ignore")
+                table[name] = table[name].map(form.format, na_action="ignore")
         for name in ("parameters", "trainable"):
             if len(set(table[name])) == 1:
                 table = table.drop(columns=name)
@@ -79,17 +75,19 @@ class Result:
 
     @property
     def answer(self) -> str:
-        """The answer in one sentence."""
-        run = self.table.dropna(subset="total")
-        run = run.assign(accuracy=format_counts(run))
-        first, others = run.iloc[0], run.iloc[1:]
-        apart = others[others["p"] < 0.05]
-        said = ", ".join(f"{row.setting} ({row.accuracy})" for row in apart.itertuples())
-        apart = f"Apart from it at p < 0.05: {said}" if said else "None is apart from it"
-        return f"{first['setting']}: {first['accuracy']}. {apart}, of {len(others)} compared."
+        """The answer in two sentences."""
+        rows = self.table.dropna(subset="total")
+        rows = rows.assign(accuracy=format_counts(rows))
+        first, others = rows.iloc[0], rows.iloc[1:]
+        different = others[others["p"] < 0.05]
+        names = ", ".join(f"{row.setting} ({row.accuracy})" for row in different.itertuples())
+        return (
+            f"{first['setting']}: {first['accuracy']}. Significantly different from it (p < 0.05), "
+            f"of {len(others)} compared: {names or 'none'}."
+        )
 
     def figures(self) -> list[Figure]:
-        """Return the table as a figure, and the t-SNE maps side by side where there are any."""
+        """Return the table as a figure, and one of the t-SNE maps if there are any."""
         figures = [plot_comparison(self.table, EXPERIMENTS[self.name].question)]
         if self.layouts:
             classes = next(iter(self.layouts.values()))["class"].unique()
@@ -97,7 +95,7 @@ class Result:
         return figures
 
     def save(self, folder: Path) -> None:
-        """Write NAME.csv and NAME.png, and NAME-tsne.csv and .png where there are t-SNE maps.
+        """Write NAME.csv and NAME.png, and NAME-tsne.csv and .png if there are t-SNE maps.
 
         Raises
         ------
@@ -107,7 +105,7 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         tables = {self.name: self.table}
         if self.layouts:
-            maps = [each.assign(network=name) for name, each in self.layouts.items()]
+            maps = [layout.assign(network=name) for name, layout in self.layouts.items()]
             columns = ["network", "class", "x", "y"]
             tables[f"{self.name}-tsne"] = pd.concat(maps)[columns].round(2)
         for (name, table), figure in zip(tables.items(), self.figures(), strict=True):
@@ -127,61 +125,52 @@ def run_experiment(
     Parameters
     ----------
     name : str
-        task1_recipes, task2_recipes, repairs, repairs_finetuned, backbones, optimizers,
-        batch_sizes, depth, dropout, early_stopping, schedules, preprocessing, batch_norm,
-        more_images, learning_curve or augmentation.
+        One of `EXPERIMENTS`, such as "backbones" or "dropout".
     recipe : str or Recipe
-        Whose settings are varied; "" takes the experiment's own.
+        The recipe whose settings are varied; "" takes the experiment's default.
     data : str or Path
         As in `xk.load_task`.
     folds, seed : int
+        As in `xk.cross_validate`.
 
     Raises
     ------
     InputError
-        If a name is unknown, or the recipe doesn't lend itself to the question.
+        If a name is unknown, the recipe does not suit the experiment, or no weights are available.
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     experiment = EXPERIMENTS[name]
     if not isinstance(recipe, Recipe):
-        recipe = recipe_named(recipe or experiment.recipe)
+        recipe = get_recipe(recipe or experiment.recipe)
     settings = experiment.settings(recipe)
     first = next(iter(settings.values())).recipe
     task = load_task(first.task, data, image_size=first.image_size, seed=seed)
     for setting in settings.values():
-        if setting.shown:
-            setting.shown(task.train, task.validation)  # images that are missing are missed now
+        if setting.train_transform:  # fails now if external images are missing
+            setting.train_transform(task.train, task.validation)
     rows, predictions, layouts = [], {}, {}
     for label, setting in settings.items():
-        start = time.perf_counter()
-        part, note = runnable(setting.recipe)
-        size = (part or setting.recipe).override(weights=None).build(task.class_names)
-        row = {"setting": label, "published": setting.published, "note": note}
-        row["parameters"] = size.count_params()
-        row["trainable"] = trainable_parameters(size)
-        if part:
-            with redirect_stdout(io.StringIO()):  # or it would flood the table
-                found = cross_validate(part, task, 1, folds, seed, setting.shown)
-            predictions[label] = found
-            row |= _counts(found)
-            row["seconds"] = round(time.perf_counter() - start, 1)
-            if experiment.tested:
-                tested, layouts[label] = _test(part, task, seed)
-                row |= {f"test_{name}": count for name, count in tested.items()}
-        print(f"{label}: {Proportion(row['correct'], row['total']) if part else note}", flush=True)
-        rows.append(row)
+        row, predicted, layout = _run_setting(setting, task, folds, seed, experiment.tested)
+        if predicted is not None:
+            predictions[label] = predicted
+        if layout is not None:
+            layouts[label] = layout
+        text = row["note"] if predicted is None else Proportion(row["correct"], row["total"])
+        print(f"{label}: {text}", flush=True)
+        rows.append({"setting": label} | row)
         keras.utils.clear_session()
     if not predictions:
         raise InputError(
-            f"{name}: no ImageNet weights to be had for any setting; `xraykit doctor` says where "
-            "they go. Where the question is not about networks, a recipe with SmallCNN needs none"
+            f"{name}: ImageNet weights are not available for any setting; `xraykit doctor` says "
+            "where to put them. Experiments that do not compare networks run with a SmallCNN "
+            "recipe, which needs none"
         )
-    return Result(name, _compared(pd.DataFrame(rows), predictions), layouts)
+    return Result(name, _compare_with_first(pd.DataFrame(rows), predictions), layouts)
 
 
 def saved_experiment(name: str) -> Result:
-    """Return what an experiment gave where this kit was made, on the real images.
+    """Return the result of an experiment on the real images, as saved with this kit.
 
     Raises
     ------
@@ -190,35 +179,47 @@ def saved_experiment(name: str) -> Result:
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    types = {"setting": str} | dict.fromkeys(WHOLE_NUMBERS, "Int64")
+    types = {"setting": str} | dict.fromkeys(COUNTS, "Int64")
     table = pd.read_csv(SAVED / f"{name}.csv", dtype=types)
     maps = SAVED / f"{name}-tsne.csv"
     layouts = dict(iter(pd.read_csv(maps).groupby("network", sort=False))) if maps.exists() else {}
     return Result(name, table, layouts)
 
 
-def _counts(predictions: pd.DataFrame) -> dict[str, int]:
+def _run_setting(
+    setting: Setting, task: Task, folds: int, seed: int, is_tested: bool
+) -> tuple[dict[str, object], pd.DataFrame | None, pd.DataFrame | None]:
+    """Return the row of a setting, its cross-validated predictions, and its t-SNE map."""
+    start = time.perf_counter()
+    recipe, note = find_runnable(setting.recipe)
+    model = (recipe or setting.recipe).override(weights=None).build(task.class_names)
+    row = {"published": setting.published, "note": note, "parameters": model.count_params()}
+    row["trainable"] = trainable_parameters(model)
+    if not recipe:
+        return row, None, None
+    with redirect_stdout(io.StringIO()):  # the table has one line per setting
+        predictions = cross_validate(recipe, task, 1, folds, seed, setting.train_transform)
     scores = score(predictions)
-    return {"correct": scores.correct, "total": scores.total}
-
-
-def _test(recipe: Recipe, task: Task, seed: int) -> tuple[dict[str, int], pd.DataFrame]:
-    with redirect_stdout(io.StringIO()):  # or it would flood the table
+    row |= {"correct": scores.correct, "total": scores.total}
+    row["seconds"] = round(time.perf_counter() - start, 1)
+    if not is_tested:
+        return row, predictions, None
+    with redirect_stdout(io.StringIO()):
         model, _ = recipe.train(task, seed)
-    return _counts(predict(model, task.test)), tsne(model, task.train, seed=seed)
+    test_scores = score(predict(model, task.test))
+    row |= {"test_correct": test_scores.correct, "test_total": test_scores.total}
+    return row, predictions, tsne(model, task.train, seed=seed)
 
 
-def _compared(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Add the paired tests of each row that was run against the first of them."""
+def _compare_with_first(table: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Add the intervals, and the paired tests of each row that was run against the first one."""
     first, *others = predictions
     tests = {label: mcnemar(predictions[first], predictions[label]) for label in others}
     corrected = holm([p for *_, p in tests.values()]) if tests else []
     for (label, (only_first, only_this, _)), p in zip(tests.items(), corrected, strict=True):
         row = table["setting"] == label
         table.loc[row, ["only_first", "only_this", "p"]] = only_first, only_this, float(f"{p:.2g}")
-    order = ["setting", "correct", "total", "only_first", "only_this", "p", "published"]
-    order += ["test_correct", "test_total", "parameters", "trainable", "seconds", "note"]
-    table = add_intervals(table.reindex(columns=[name for name in order if name in table]))
-    table = table.round({"low": 4, "high": 4})
-    whole = {name: "Int64" for name in WHOLE_NUMBERS if name in table}
-    return table.astype(whole).dropna(axis="columns", how="all")
+    table = add_intervals(table.reindex(columns=[name for name in COLUMNS if name in table]))
+    types = {name: "Int64" for name in COUNTS if name in table}
+    table = table.round({"low": 4, "high": 4}).astype(types)
+    return table.dropna(axis="columns", how="all")

@@ -1,4 +1,4 @@
-"""The story in ten figures, on one page, from the images at hand."""
+"""The main findings in ten figures on one page, drawn from the available images."""
 
 import io
 import tempfile
@@ -19,9 +19,9 @@ from ..data.phantoms import draw_phantoms
 from ..data.tasks import Task, load_task
 from ..errors import InputError
 from ..explain.embedding import cluster_separation, tsne
-from ..explain.evaluate_perturbations import evaluate_perturbations
 from ..explain.external_validation import external_validation
 from ..explain.gradcam import gradcam, thorax_attention
+from ..explain.perturbations import evaluate_perturbations
 from ..files import atomic_write, write_text
 from ..metrics.calibration import apply_temperature, calibration, fit_temperature
 from ..metrics.intervals import display_table
@@ -34,12 +34,13 @@ from ..plots.learning import plot_history
 from ..plots.maps import plot_map, plot_tsne
 from ..plots.reliability import plot_calibration
 from ..recipes.choose import choose_recipe
+from ..recipes.recipe import Recipe
 from ..templates import render
 from ..training.predict import predict
 from ..training.train import train
 
-PAGE = "README.md"  # which a folder's page on a code host begins with
-MARK = "Made by `xraykit gallery`"  # by which a page is known as one that may be replaced
+PAGE = "README.md"  # code hosts show it as the page of a folder
+MARK = "Made by `xraykit gallery`"  # identifies a page that may be replaced
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,24 @@ class Plate:
     numbers: str
 
 
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The tasks and trained networks that the figures are drawn from."""
+
+    seed: int
+    recipe: Recipe  # of Task 1
+    binary: Task
+    binary_model: keras.Model
+    multiclass: Task
+    multiclass_model: keras.Model
+    history: pd.DataFrame  # of the multiclass model
+    predictions: pd.DataFrame  # of its test images
+    shortcut_phantoms: Task
+    phantom_model: keras.Model  # trained on them
+    neutral_phantoms: Task  # without a shortcut
+    neutral_metadata: pd.DataFrame
+
+
 def draw_gallery(
     folder: Path,
     data: str | Path = "auto",
@@ -70,36 +89,38 @@ def draw_gallery(
     Parameters
     ----------
     folder : Path
-        Made if need be. What an earlier gallery left is replaced, once all figures are drawn.
+        Created if missing. An earlier gallery in it is replaced after all figures are drawn.
     data : str or Path
         As in `load_task`.
     overrides : dict, optional
-        Settings of both recipes to change; the recipes are the best that can run here.
+        Changed settings of both recipes, which are the best that can run here.
     seed : int
 
     Raises
     ------
     InputError
-        If the images can't be found, the folder can't be written, or its `README.md` is
-        another's.
+        If the images can't be found, the folder can't be written, or its `README.md` is not a
+        gallery's page.
     """
-    with _writing_to(folder):  # or minutes would be lost
+    with _report_write_errors(folder):  # before minutes of training
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / PAGE
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
-            raise InputError(f"{page} is no gallery's page: name a new or empty folder")
-    with redirect_stdout(io.StringIO()):  # the page says it
-        plans = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
-        tasks = [load_task(plan.task, data, plan.image_size, seed=seed) for plan in plans]
+            raise InputError(f"{page} is not the page of a gallery: choose a new or empty folder")
+    with redirect_stdout(io.StringIO()):  # the page names the recipes and images
+        recipes = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
+        tasks = [load_task(recipe.task, data, recipe.image_size, seed=seed) for recipe in recipes]
+        material = _train_networks(recipes, tasks, seed)
     plates = []
-    for plate in _plates(plans, tasks, seed):
+    for draw_plate in PLATES:
+        plate = draw_plate(material)
         print(plate.title, flush=True)
         plates.append(plate)
     images = "phantoms" if tasks[0].phantoms else "the challenge's images"
-    names = {"first": plans[0].name, "second": plans[1].name}
-    text = render("gallery.md", plates=plates, images=images, seed=seed, **names)
-    with _writing_to(folder):
-        page.unlink(missing_ok=True)  # or it might stand beside others' figures
+    first, second = (recipe.name for recipe in recipes)
+    text = render("gallery.md", plates=plates, images=images, seed=seed, first=first, second=second)
+    with _report_write_errors(folder):
+        page.unlink(missing_ok=True)  # an old page must not show new figures
         for plate in plates:
             save = partial(plate.figure.savefig, dpi=80, bbox_inches="tight", pad_inches=0.1)
             atomic_write(folder / plate.file, save)
@@ -108,141 +129,194 @@ def draw_gallery(
 
 
 @contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
+def _report_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise InputError(f"Can't write to {folder}: {error.strerror or error}") from error
 
 
-def _plates(plans: list, tasks: list[Task], seed: int) -> Iterator[Plate]:
-    with redirect_stdout(io.StringIO()):
-        tied, free, facts, small = _phantoms(seed)
-        (first, _), (second, history) = (
-            plan.train(task, seed) for plan, task in zip(plans, tasks, strict=True)
-        )
-    one, four = tasks
-    predictions = predict(second, four.test)
-    scores = score(predictions)
+def _train_networks(recipes: list[Recipe], tasks: list[Task], seed: int) -> Material:
+    phantoms, metadata = [], []
+    for shortcut, phantom_seed in ((1.0, seed + 1), (0.0, seed + 2)):
+        with tempfile.TemporaryDirectory() as folder:
+            draw_phantoms(folder, "binary", 148, shortcut, phantom_seed)
+            phantoms.append(load_task("binary", folder, image_size=128, seed=seed))
+            metadata.append(image_metadata(phantoms[-1]))
+    names = phantoms[0].class_names
+    phantom_model = build_classifier("SmallCNN", names, image_size=128, seed=seed)
+    train(phantom_model, phantoms[0], epochs=15, learning_rate=0.001, seed=seed)
+    (binary_model, _), (multiclass_model, history) = (
+        recipe.train(task, seed) for recipe, task in zip(recipes, tasks, strict=True)
+    )
+    predictions = predict(multiclass_model, tasks[1].test)
+    return Material(
+        seed,
+        recipes[0],
+        *(tasks[0], binary_model),
+        *(tasks[1], multiclass_model, history, predictions),
+        *(phantoms[0], phantom_model),
+        *(phantoms[1], metadata[1]),
+    )
 
-    yield Plate(
+
+def _draw_images(material: Material) -> Plate:
+    return Plate(
         "images.jpg",
-        "Cover the lungs: can you still tell?",
-        "Phantoms whose frames, letters, age and brightness go with the class, about as in the "
-        "challenge's images.",
-        plot_images(tied.train, most=12),
-        repr(tied),
+        "Can you predict the class without the lungs?",
+        "Phantoms whose frames, letters, age and brightness are correlated with the class, about "
+        "as in the challenge's images.",
+        plot_images(material.shortcut_phantoms.train, max_images=12),
+        repr(material.shortcut_phantoms),
     )
-    baselines = audit_task(four, predictions, seed=seed).baseline_scores.drop(columns="sees")
-    yield Plate(
-        "without-lungs.png",
-        "What needs no lungs",
-        "Task 2: random forests that see the file, the border or marks, beside the network.",
-        plot_proportions(baselines, "Correct images, four classes"),
-        display_table(baselines).to_string(),
+
+
+def _draw_baselines(material: Material) -> Plate:
+    audit = audit_task(material.multiclass, material.predictions, seed=material.seed)
+    scores = audit.baseline_scores.drop(columns="sees")
+    return Plate(
+        "baselines.png",
+        "How much of the score needs no lungs?",
+        "Task 2: random forests that see one feature each, such as the file metadata, the border "
+        "or text-like marks, and the network.",
+        plot_proportions(scores, "Correct images, four classes"),
+        display_table(scores).to_string(),
     )
-    yield Plate(
+
+
+def _draw_history(material: Material) -> Plate:
+    return Plate(
         "curves.png",
-        "Does it learn, or recite?",
-        "Task 2: what matters is whether validation follows training.",
-        plot_history(history),
-        history.round(3).to_string(),
+        "Does it learn or memorize?",
+        "Task 2: a network that memorizes gets better on the training images, but not on the "
+        "validation images.",
+        plot_history(material.history),
+        material.history.round(3).to_string(),
     )
-    yield Plate(
+
+
+def _draw_confusion(material: Material) -> Plate:
+    scores = score(material.predictions)
+    return Plate(
         "confusion.png",
-        "Which classes are mixed up",
-        "Task 2, test images. In the challenge COVID-19 comes from a collection of its own, and "
-        "the other three share one.",
+        "Which classes are confused?",
+        "Task 2, test images. In the challenge the images of COVID-19 are from one collection, "
+        "those of the other three classes from another one.",
         plot_confusion(scores, "Test images"),
         repr(scores),
     )
-    cooler = apply_temperature(predictions, fit_temperature(predict(second, four.validation)))
-    sure = {"as trained": calibration(predictions), "with temperature": calibration(cooler)}
-    yield Plate(
+
+
+def _draw_calibration(material: Material) -> Plate:
+    validation = predict(material.multiclass_model, material.multiclass.validation)
+    calibrated = apply_temperature(material.predictions, fit_temperature(validation))
+    calibrations = {
+        "without temperature scaling": calibration(material.predictions),
+        "with temperature scaling": calibration(calibrated),
+    }
+    return Plate(
         "calibration.png",
-        "As sure as it is right?",
-        "Task 2, test images; the temperature is fitted on validation, and need not help.",
-        plot_calibration(sure),
-        "\n\n".join(f"{name}: {each}" for name, each in sure.items()),
+        "Are the probabilities calibrated?",
+        "Task 2, test images. The temperature is fitted on the validation images and does not "
+        "always help.",
+        plot_calibration(calibrations),
+        "\n\n".join(f"{name}: {result}" for name, result in calibrations.items()),
     )
-    yield Plate(
+
+
+def _draw_perplexities(material: Material) -> Plate:
+    model, task = material.multiclass_model, material.multiclass
+    return Plate(
         "tsne-perplexity.png",
-        "One network, three maps",
-        "Task 2, training images: what changes with the perplexity is the map's doing. The "
-        "numbers are of the features themselves.",
-        plot_tsne(second, four.train, perplexity=(5, 15, 45), seed=seed),
-        cluster_separation(second, four).to_string(),
+        "One network, three t-SNE maps",
+        "Task 2, training images: the maps differ only in the perplexity. The numbers are of the "
+        "features themselves.",
+        plot_tsne(model, task.train, perplexity=(5, 15, 45), seed=material.seed),
+        cluster_separation(model, task).round(2).to_string(index=False),
     )
-    yield Plate(
-        "tsne-facts.png",
-        "A map of what?",
-        "Task 1, training and test images: the map by class, and the same map by what a network "
-        "should not go by.",
-        plot_map(tsne(first, one.train.join(one.test), seed=seed), image_metadata(one)),
-        cluster_separation(first, one).to_string(),
+
+
+def _draw_metadata(material: Material) -> Plate:
+    model, task = material.binary_model, material.binary
+    layout = tsne(model, task.train.join(task.test), seed=material.seed)
+    return Plate(
+        "tsne-metadata.png",
+        "What does the t-SNE map show?",
+        "Task 1, training and test images: the map colored by class, and by metadata that a "
+        "network should not use.",
+        plot_map(layout, image_metadata(task)),
+        cluster_separation(model, task).round(2).to_string(index=False),
     )
-    said = predict(small, free.test)
-    maps = gradcam(small, free.test)
-    yield Plate(
+
+
+def _draw_gradcam(material: Material) -> Plate:
+    test = material.neutral_phantoms.test
+    predictions = predict(material.phantom_model, test)
+    maps = gradcam(material.phantom_model, test)
+    return Plate(
         "gradcam.jpg",
-        "Where it looks",
-        "Grad-CAM of a small network that learned phantoms whose habits go with the class, on "
-        "phantoms in which they don't. Frames, shoulders or lungs?",
-        plot_images(free.test, said, most=12, maps=maps),
-        thorax_attention(maps, said).round(2).to_string(),
+        "Where does it look?",
+        "Grad-CAM of a small network that was trained on phantoms with a shortcut, for phantoms "
+        "without one. Frames, shoulders or lungs?",
+        plot_images(test, predictions, max_images=12, maps=maps),
+        thorax_attention(maps, predictions).round(2).to_string(),
     )
-    perturbed = evaluate_perturbations(first, one, plans[0], seed)
-    yield Plate(
+
+
+def _draw_perturbations(material: Material) -> Plate:
+    table = evaluate_perturbations(
+        material.binary_model, material.binary, material.recipe, material.seed
+    )
+    return Plate(
         "perturbations.png",
-        "What it can do without",
-        "Task 1, test images with something taken away. With the thorax black a network is "
-        "retrained on the border alone.",
-        plot_proportions(perturbed, "Test images right, of images changed"),
-        display_table(perturbed).to_string(),
-    )
-    called, where = _called_elsewhere(first, one, small, free, facts)
-    yield Plate(
-        "external_validation.png",
-        "Does it hold elsewhere?",
-        where,
-        plot_proportions(called, "Images from elsewhere", "called so"),
-        display_table(called).to_string(),
+        "Which parts of the image does it need?",
+        "Task 1, test images with something removed. With the thorax black, the retrained network "
+        "sees only the border.",
+        plot_proportions(table, "Perturbed test images"),
+        display_table(table).to_string(),
     )
 
 
-def _phantoms(seed: int) -> tuple[Task, Task, pd.DataFrame, keras.Model]:
-    """Return phantoms at shortcut 1 and 0, facts about the second, and a network of the first."""
-    tasks, facts = [], []
-    for shortcut, number in ((1.0, seed + 1), (0.0, seed + 2)):
-        with tempfile.TemporaryDirectory() as folder:
-            draw_phantoms(folder, "binary", 148, shortcut, number)
-            tasks.append(load_task("binary", folder, image_size=128, seed=seed))
-            facts.append(image_metadata(tasks[-1]))
-    tied, free = tasks
-    small = build_classifier("SmallCNN", tied.class_names, image_size=128, seed=seed)
-    train(small, tied, epochs=15, learning_rate=0.001, seed=seed)
-    return tied, free, facts[1], small
-
-
-def _called_elsewhere(
-    model: keras.Model, task: Task, small: keras.Model, free: Task, facts: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
-    """Return what images from elsewhere are called, or phantoms if there are none, and which."""
+def _draw_external_validation(material: Material) -> Plate:
     try:
-        groups = load_external(task.train.pixels.shape[1])
+        groups = load_external(material.binary.train.pixels.shape[1])
     except NoExternalFolderError:
-        images = free.development.join(free.test)
-        rows = facts.groupby(["frame", "class"]).indices
+        task, model = material.neutral_phantoms, material.phantom_model
+        images = task.development.join(task.test)
+        rows = material.neutral_metadata.groupby(["frame", "class"]).indices
         groups = {
-            f"frame {frame}, {label}": images.subset(own) for (frame, label), own in rows.items()
+            f"frame {frame}, {label}": images.subset(indices)
+            for (frame, label), indices in rows.items()
         }
-        where = (
-            "No images from elsewhere are here, so phantoms show it: by the frame around them "
-            "and by class, as called by the network of the eighth figure."
+        text = (
+            "There are no external images here, so phantoms show it: by the frame around them and "
+            "by class, as predicted by the network of the eighth figure."
         )
-        return external_validation(small, free.class_names, groups), where
-    where = (
-        "What Task 1's network calls other people. Those with COVID-19 and the children are from "
-        "the challenge's own two collections; the healthy adults are from a third."
+    else:
+        task, model = material.binary, material.binary_model
+        text = (
+            "Predictions of Task 1's network for other people. Those with COVID-19 and the "
+            "children are from the challenge's two collections, the healthy adults from a third."
+        )
+    table = external_validation(model, task.class_names, groups)
+    return Plate(
+        "external_validation.png",
+        "Does it work on external images?",
+        text,
+        plot_proportions(table, "External images", "predicted as the class"),
+        display_table(table).to_string(),
     )
-    return external_validation(model, task.class_names, groups), where
+
+
+PLATES = (
+    _draw_images,
+    _draw_baselines,
+    _draw_history,
+    _draw_confusion,
+    _draw_calibration,
+    _draw_perplexities,
+    _draw_metadata,
+    _draw_gradcam,
+    _draw_perturbations,
+    _draw_external_validation,
+)

@@ -1,4 +1,4 @@
-"""Published against measured: recipes run on the challenge, in one table that can be resumed."""
+"""Published and measured scores: recipes run on the challenge, in a table that can be resumed."""
 
 import io
 import time
@@ -17,16 +17,16 @@ from ..files import atomic_write
 from ..metrics.comparison import compare_proportions
 from ..metrics.intervals import Proportion
 from ..metrics.scores import score
-from ..recipes.choose import SAVED, runnable
-from ..recipes.published import RECIPES, recipe_named
+from ..recipes.choose import SAVED, find_runnable
+from ..recipes.published import RECIPES, get_recipe
 from ..recipes.recipe import Recipe
 from ..training.cross_validation import cross_validate
 from ..training.predict import predict
 
-MEASURED = SAVED / "reproduction.csv"  # on the real images, where this kit was made
+MEASURED = SAVED / "reproduction.csv"  # on the real images
 SEEDS = (42, 1, 2)
-# One training of these takes minutes to half an hour: they are run with the first seed only.
-SLOW = ("task2-vgg16-wide", "task2-resnet50")
+# One training takes minutes to half an hour: these are run with the first seed only.
+SLOW_RECIPES = ("task2-vgg16-wide", "task2-resnet50")
 KEY = ["recipe", "training", "network", "measure", "seed", "images"]
 COUNTS = ["correct", "total", "loss", "seconds"]
 
@@ -38,13 +38,14 @@ class Measurement:
     Attributes
     ----------
     recipe : Recipe
-        As it runs here.
+        That can run here.
     task : Task
     folds : int
-        0 predicts the test images after one training; more cross-validate.
+        0 predicts the test images after one training; 2 or more cross-validate.
     key : dict
-        What identifies the row: recipe, training ("repaired", "as published" or ""), network (how
-        it differs from the recipe's), measure, seed, images (the first digits of their digest).
+        The columns that identify the row: recipe, training ("repaired", "as published" or ""),
+        network (how it differs from the recipe's), measure, seed, images (the first digits of their
+        digest).
     """
 
     recipe: Recipe
@@ -53,10 +54,10 @@ class Measurement:
     key: dict[str, object]
 
     def run(self) -> dict[str, object]:
-        """Train, and return the row: the key with correct, total, loss and seconds."""
+        """Train, and return the row: the key, correct, total, loss and seconds."""
         keras.utils.clear_session()
         seed, start = self.key["seed"], time.perf_counter()
-        with redirect_stdout(io.StringIO()):  # one line per epoch would hide the table
+        with redirect_stdout(io.StringIO()):  # the table has one line per measurement
             if self.folds:
                 predictions = cross_validate(self.recipe, self.task, folds=self.folds, seed=seed)
             else:
@@ -75,76 +76,76 @@ def reproduce(
     folds: int = 5,
     seeds: Sequence[int] = SEEDS,
 ) -> pd.DataFrame:
-    """Measure recipes on the challenge, and keep each measurement in a table as soon as it is made.
+    """Measure recipes on the challenge, and save each measurement in a table as soon as it is made.
 
-    Each recipe's test images are predicted after one training per seed, and its training images
-    are predicted in cross-validation by patient, with the first seed. A recipe of 2020 is run
-    twice: repaired, as this kit has it, and as published. Where the ImageNet weights of a whole
-    network are not available, the part is run whose weights are, or nothing; a network that should
-    be pretrained never runs on random weights. Recipes that take minutes to half an hour for one
+    Each recipe is trained once per seed and predicts the test images. With the first seed it is
+    also cross-validated by patient on the training images. A recipe of 2020 is run twice: repaired,
+    with this kit's settings, and as published. Where the ImageNet weights of a whole network are
+    not available, a part with available weights is run, or nothing; a network that should be
+    pretrained never starts from random weights. Recipes that take minutes to half an hour for one
     training (task2-vgg16-wide, task2-resnet50) are run with the first seed only.
 
-    Rows that the table at `path` already has are not measured again, so that a run that was killed
-    goes on where it was. What is to be done, and how long it took where this kit was made, is
-    printed before it starts.
+    Rows that the table at `path` already has are not measured again, so a run that was killed can
+    be continued. The number of measurements and the expected time are printed first.
 
     Parameters
     ----------
     path : Path
-        A CSV file, written whole after each measurement; made if need be.
+        A CSV file, rewritten completely after each measurement; created if missing.
     names : sequence of str
-        Of `xk.recipes`; none means all of them.
+        Of `xk.recipes`; if empty, all of them.
     overrides : dict, optional
-        As in `Recipe.override`, for each recipe; the rows name them.
+        As in `Recipe.override`, for each recipe; they are named in the rows.
     data : str or Path
         As in `xk.load_task`.
     folds : int
-        Of the cross-validation by patient, on the training images; 0 leaves it out.
+        Of the cross-validation; 0 skips it.
     seeds : sequence of int
 
     Returns
     -------
     DataFrame
-        One row per measurement asked for: recipe, training, network, measure, seed, images,
+        One row per requested measurement: recipe, training, network, measure, seed, images,
         correct, total, loss (mean cross-entropy in nats), seconds. `summarize` reads it.
 
     Raises
     ------
     InputError
-        If a name or setting is unknown, there are no images, or the file at `path` is another's.
+        If a name or setting is unknown, there are no images, or the file at `path` is not such a
+        table.
     """
     plan = list(_plan(names, overrides or {}, data, folds, seeds))
-    table = _read(path)
-    rows = table.to_dict("records")
-    done = {_identity(row) for row in rows}
-    left = [each for each in plan if _identity(each.key) not in done]
-    print(f"{len(plan)} measurements, {len(plan) - len(left)} of them done. {_expected(left)}")
-    for number, each in enumerate(left, start=1):
-        row = each.run()
+    rows = _read(path).to_dict("records")
+    done = {_identify(row) for row in rows}
+    todo = [measurement for measurement in plan if _identify(measurement.key) not in done]
+    print(f"{len(plan)} measurements, {len(plan) - len(todo)} of them done. {_estimate_time(todo)}")
+    for number, measurement in enumerate(todo, start=1):
+        row = measurement.run()
         rows.append(row)
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, partial(_frame(rows).to_csv, index=False))
-        print(f"[{number}/{len(left)}] {_describe(row)}. {_expected(left[number:])}", flush=True)
-    asked = {_identity(each.key) for each in plan}
-    return _frame([row for row in rows if _identity(row) in asked])
+        atomic_write(path, partial(_to_frame(rows).to_csv, index=False))
+        remaining = _estimate_time(todo[number:])
+        print(f"[{number}/{len(todo)}] {_describe(row)}. {remaining}", flush=True)
+    requested = {_identify(measurement.key) for measurement in plan}
+    return _to_frame([row for row in rows if _identify(row) in requested])
 
 
 def saved_reproduction() -> pd.DataFrame:
-    """Return the table that `reproduce` made on the real images, where this kit was made."""
+    """Return the table that `reproduce` made on the real images, as saved with this kit."""
     return _read(MEASURED)
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
-    """Set what was published beside what `reproduce` measured.
+    """Compare the published scores with the table of `reproduce`.
 
     Returns
     -------
     DataFrame
-        One row per recipe and training: published and measured (test images, with Wilson's 95 %
-        interval), seeds (images correct with each seed; `measured` is the middle one),
+        One row per recipe and training: published and measured (on the test images, with Wilson's
+        95 % interval), seeds (correct images with each seed; `measured` is their median),
         difference (measured minus published in percentage points, with the interval of
         `compare_proportions`; empty for phantoms), published_loss, loss (with each seed),
-        cross_validation, and seconds (of one training with its test, the middle one).
+        cross_validation, and seconds (median of one training with its test).
     """
     rows = []
     for (name, training, network, images), part in table.groupby(
@@ -156,13 +157,13 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
         row["published"] = Proportion(*published.test) if published.test else None
         row["published_loss"] = published.loss
         if len(test):
-            middle = test.sort_values("correct").iloc[(len(test) - 1) // 2]
-            row["measured"] = Proportion(int(middle["correct"]), int(middle["total"]))
+            median = test.sort_values("correct").iloc[(len(test) - 1) // 2]
+            row["measured"] = Proportion(int(median["correct"]), int(median["total"]))
             row["seeds"] = ", ".join(f"{n}: {c}" for n, c in test[["seed", "correct"]].to_numpy())
             row["loss"] = ", ".join(f"{loss:.3f}" for loss in test["loss"])
             row["seconds"] = round(test["seconds"].median())
             if row["published"] and images.startswith("challenge"):
-                row["difference"] = _points(row["published"], row["measured"])
+                row["difference"] = _compare_in_points(row["published"], row["measured"])
         if len(folds):
             row["cross_validation"] = Proportion(*map(int, folds.iloc[0][["correct", "total"]]))
         rows.append(row)
@@ -175,80 +176,82 @@ def _plan(
     names: Sequence[str], overrides: Mapping, data: str | Path, folds: int, seeds: Sequence[int]
 ) -> Iterator[Measurement]:
     if folds:
-        check_whole_number("folds", folds, least=2)
+        check_whole_number("folds", folds, 2)
     for seed in seeds:
-        check_whole_number("seed", seed, least=0)
-    recipes = [recipe_named(name).override(**overrides) for name in names or RECIPES]
+        check_whole_number("seed", seed, 0)
+    recipes = [get_recipe(name).override(**overrides) for name in names or RECIPES]
     tasks: dict[tuple[str, int, int], Task] = {}
 
-    def task_of(recipe: Recipe, seed: int) -> Task:
-        wanted = recipe.task, recipe.image_size, seed
-        if wanted not in tasks:
+    def load(recipe: Recipe, seed: int) -> Task:
+        key = recipe.task, recipe.image_size, seed
+        if key not in tasks:
             with redirect_stdout(io.StringIO()):
-                tasks[wanted] = load_task(recipe.task, data, recipe.image_size, seed=seed)
-        return tasks[wanted]
+                tasks[key] = load_task(recipe.task, data, recipe.image_size, seed=seed)
+        return tasks[key]
 
     for recipe in recipes:
-        part, note = runnable(recipe)
-        if part is None:
+        runnable, note = find_runnable(recipe)
+        if runnable is None:
             print(f"{recipe.name}: {note}")
             continue
-        changed = [f"{setting}={value}" for setting, value in recipe.changed.items()]
-        network = ", ".join([*filter(None, [note]), *changed])
-        trainings = {"repaired" if recipe.original_settings else "": part}
+        changes = [f"{setting}={value}" for setting, value in recipe.changed.items()]
+        network = ", ".join([*filter(None, [note]), *changes])
+        trainings = {"repaired" if recipe.original_settings else "": runnable}
         if recipe.original_settings:
-            trainings["as published"] = part.as_published()
-        for training, each in trainings.items():
-            for seed in seeds[:1] if recipe.name in SLOW else seeds:
-                for measure, count in (("test", 0), (f"{folds}-fold", folds)):
-                    if measure == "test" or (folds and seed == seeds[0]):
-                        task = task_of(each, seed)
-                        kind = "phantoms" if task.phantoms else "challenge"
-                        images = f"{kind} {task.digest[:8]}"
-                        values = recipe.name, training, network, measure, seed, images
-                        key = dict(zip(KEY, values, strict=True))
-                        yield Measurement(each, task, count, key)
+            trainings["as published"] = runnable.as_published()
+        for training, variant in trainings.items():
+            for seed in seeds[:1] if recipe.name in SLOW_RECIPES else seeds:
+                task = load(variant, seed)
+                images = f"{'phantoms' if task.phantoms else 'challenge'} {task.digest[:8]}"
+                measures = {"test": 0}
+                if folds and seed == seeds[0]:
+                    measures[f"{folds}-fold"] = folds
+                for measure, n_folds in measures.items():
+                    values = recipe.name, training, network, measure, seed, images
+                    key = dict(zip(KEY, values, strict=True))
+                    yield Measurement(variant, task, n_folds, key)
 
 
-def _points(published: Proportion, measured: Proportion) -> str:
+def _compare_in_points(published: Proportion, measured: Proportion) -> str:
     """Return measured minus published in percentage points, with its interval."""
-    points = [round(100 * part) for part in compare_proportions(published, measured)]
+    points = [round(100 * value) for value in compare_proportions(published, measured)]
     return "{:+d} [{:+d}, {:+d}]".format(*points)
 
 
-def _identity(row: Mapping[str, object]) -> tuple[str, ...]:
+def _identify(row: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in KEY)
 
 
-def _frame(rows: list[dict[str, object]]) -> pd.DataFrame:
+def _to_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=KEY + COUNTS)
 
 
 def _read(path: Path) -> pd.DataFrame:
     if not path.exists():
-        return _frame([])
+        return _to_frame([])
     try:
         table = pd.read_csv(path)
     except (ValueError, OSError) as error:
         raise InputError(f"{path} can't be read as a table: {error}") from error
     if list(table) != KEY + COUNTS:
         raise InputError(
-            f"{path} is not a table of `xraykit reproduce`: expected columns "
-            f"{', '.join(KEY + COUNTS)}; name another file"
+            f"{path} is not a table of `xraykit reproduce`: expected the columns "
+            f"{', '.join(KEY + COUNTS)}; choose another file"
         )
     return table.fillna({"training": "", "network": ""})  # empty texts
 
 
-def _expected(left: Sequence[Measurement]) -> str:
-    """Say how long measurements took where this kit was made."""
-    if not left:
+def _estimate_time(todo: Sequence[Measurement]) -> str:
+    """Return how many measurements are left and how long they took for the saved table."""
+    if not todo:
         return "Nothing is left to do."
-    known = {_identity(row)[:5]: row["seconds"] for row in saved_reproduction().to_dict("records")}
-    times = pd.Series([known.get(_identity(each.key)[:5]) for each in left], dtype=float)
-    minutes, unknown = times.sum() / 60, int(times.isna().sum())
-    parts = [f"about {minutes:.0f} minutes on two cores"] if unknown < len(left) else []
-    parts += [f"{unknown} of unknown time"] if unknown else []
-    return f"{len(left)} left, {' and '.join(parts)}."
+    saved = {_identify(row)[:5]: row["seconds"] for row in saved_reproduction().to_dict("records")}
+    keys = [_identify(measurement.key)[:5] for measurement in todo]
+    times = pd.Series([saved.get(key) for key in keys], dtype=float)
+    minutes, n_unknown = times.sum() / 60, int(times.isna().sum())
+    parts = [f"about {minutes:.0f} minutes on two cores"] if n_unknown < len(todo) else []
+    parts += [f"{n_unknown} of unknown time"] if n_unknown else []
+    return f"{len(todo)} left, {' and '.join(parts)}."
 
 
 def _describe(row: Mapping[str, object]) -> str:

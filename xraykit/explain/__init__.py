@@ -1,1 +1,1 @@
-"""What a network learned: Grad-CAM, perturbed images, t-SNE, external validation."""
+"""What a model learned: Grad-CAM, perturbed images, t-SNE, external validation."""

@@ -1,4 +1,4 @@
-"""Whether an answer holds elsewhere: what a network calls people whom it has nothing to do with."""
+"""External validation: predictions on images from other sources."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from ..training.predict import predict
 def external_validation(
     model: keras.Model, class_names: tuple[str, ...], groups: dict[str, ImageSet]
 ) -> pd.DataFrame:
-    """Count what a classifier calls the images of each group, whatever they are.
+    """Count the predicted classes of each group of images, whatever their true classes.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def external_validation(
     class_names : tuple of str
         The model's, in the order of its outputs, such as `task.class_names`.
     groups : dict of str to ImageSet
-        Such as `load_external` gives. Their own classes may be none of the model's.
+        Such as `load_external` returns. The model need not know their classes.
 
     Returns
     -------
@@ -37,16 +37,8 @@ def external_validation(
     """
     rows = []
     for name, images in groups.items():
-        nobodys = np.zeros_like(images.labels)
-        said = predict(model, replace(images, labels=nobodys, class_names=tuple(class_names)))
-        counts = said["predicted"].value_counts()
-        rows += [
-            {
-                "group": name,
-                "predicted": label,
-                "count": int(counts.get(label, 0)),
-                "total": len(images),
-            }
-            for label in class_names
-        ]
-    return add_intervals(pd.DataFrame(rows))
+        placeholders = np.zeros_like(images.labels)  # the true classes may be unknown to the model
+        unlabeled = replace(images, labels=placeholders, class_names=tuple(class_names))
+        counts = predict(model, unlabeled)["predicted"].value_counts()
+        rows += [(name, label, int(counts.get(label, 0)), len(images)) for label in class_names]
+    return add_intervals(pd.DataFrame(rows, columns=["group", "predicted", "count", "total"]))

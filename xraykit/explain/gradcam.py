@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM, and how much of it is on the thorax."""
+"""Grad-CAM: which regions of an image a model uses, and how much of them is the thorax."""
 
 import numpy as np
 import pandas as pd
@@ -6,22 +6,22 @@ import pandas as pd
 from .._keras import keras, tf
 from ..data.images import ImageSet
 from ..errors import InputError
-from ..models.classifier import check_flat
+from ..models.classifier import check_flat, check_model_fits_images
 from ..models.graph import bottlenecks
-from ..training.train import check_fits
-from .perturbations import thorax
+from .perturbations import thorax_mask
 
 BATCH = 16
 
 
 def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
-    """Return how much each place of an image speaks for the class that a classifier names.
+    """Return how much each region of an image supports the predicted class.
 
-    Grad-CAM: the last feature maps that everything passes through, before they are pooled, each
-    weighted by the mean gradient of the class's logit with respect to it, summed, and 0 where that
-    is negative (Selvaraju et al. 2017, Grad-CAM, IEEE International Conference on Computer Vision,
-    618). It is as coarse as these maps (7 × 7 for most networks), each place of which has seen far
-    more of the image than it covers; it says where, not why, and can't show what is absent.
+    Grad-CAM takes the last feature maps that everything passes through, before they are pooled.
+    Each is weighted by the mean gradient of the class's logit with respect to it. The maps are
+    summed, and negative values are set to 0 (Selvaraju et al. 2017, Grad-CAM, IEEE International
+    Conference on Computer Vision, 618). The result is as coarse as these maps (7 × 7 for most
+    models), and each cell has seen far more of the image than it covers. It shows where, not why,
+    and cannot show that something is absent.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
     Returns
     -------
     ndarray of float32, shape (images, height, width)
-        As large as the images; each map sums to 1, or is 0 where no place speaks for the class.
+        As large as the images; each map sums to 1, or is 0 if no region supports the class.
 
     Raises
     ------
     InputError
         If the model doesn't fit the images, is not flat, or doesn't end in a Dense layer.
     """
-    check_fits(model, images)
+    check_model_fits_images(model, images)
     check_flat(model)
     last = model.layers[-1]
     if not isinstance(last, keras.layers.Dense):
@@ -47,10 +47,10 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
             f"Grad-CAM needs a last layer that is Dense, found {last.name!r}, "
             f"{type(last).__name__}: give Dense its activation as an argument"
         )
-    tapped = keras.Model(model.input, [_last_maps(model), last.input])
+    extractor = keras.Model(model.input, [_find_last_maps(model), last.input])
     maps = np.concatenate(
         [
-            _maps(tapped, last, images.pixels[start : start + BATCH])
+            _compute_maps(extractor, last, images.pixels[start : start + BATCH])
             for start in range(0, len(images), BATCH)
         ]
     )
@@ -59,76 +59,78 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
 
 
 def thorax_attention(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return how much of Grad-CAM's weight lies in the thorax.
+    """Return how much of Grad-CAM's weight lies in the thorax: see `thorax_mask`.
 
-    That is three quarters of height and width, in the middle. Where the maps are coarse the share
-    is, too: a place of 7 × 7 is wider than the border. Compare it with that of a network that was
-    trained on the border alone (`perturb`), not with weight spread evenly.
+    If the maps are coarse, the fraction is, too: a cell of 7 × 7 is wider than the border. Compare
+    it with the fraction of a model that was trained on the border alone (`perturb`), not with
+    uniform weight.
 
     Parameters
     ----------
     maps : ndarray, shape (images, height, width)
-        As `gradcam` gives them.
+        As `gradcam` returns them.
     predictions : DataFrame
-        As `predict` gives them, of the same images in the same order.
+        As `predict` returns it, of the same images in the same order.
 
     Returns
     -------
     DataFrame
-        A row a true class, then all: images; thorax and border, the mean shares; lowest and
-        highest, of the thorax's share; and what it would be if weight were spread evenly. Images
-        in which no place speaks for the class are left out.
+        One row per true class, then all: images; thorax and border, the mean fractions of the
+        weight; lowest and highest fraction in the thorax; uniform, the fraction if the weight were
+        uniform. Images without any weight are left out.
 
     Raises
     ------
     InputError
-        If there are not as many maps as predictions.
+        If the numbers of maps and predictions differ.
     """
     if len(maps) != len(predictions):
         raise InputError(
             f"{len(maps)} maps and {len(predictions)} predictions: expected those of the same "
             "images, in the same order"
         )
-    inside = thorax(*maps.shape[1:])
-    weighty = maps.any(axis=(1, 2))
-    share = pd.Series(maps[:, inside].sum(axis=1))[weighty]
-    true = predictions["true"].reset_index(drop=True)[weighty]
-    groups = dict(iter(share.groupby(true, sort=False))) | {"all": share}
+    mask = thorax_mask(*maps.shape[1:])
+    has_weight = maps.any(axis=(1, 2))
+    fractions = pd.Series(maps[:, mask].sum(axis=1))[has_weight]
+    true = predictions["true"].reset_index(drop=True)[has_weight]
+    groups = dict(iter(fractions.groupby(true, sort=False))) | {"all": fractions}
     rows = {
         name: {
-            "images": len(own),
-            "thorax": own.mean(),
-            "border": 1 - own.mean(),
-            "lowest": own.min(),
-            "highest": own.max(),
-            "spread evenly": inside.mean(),
+            "images": len(group),
+            "thorax": group.mean(),
+            "border": 1 - group.mean(),
+            "lowest": group.min(),
+            "highest": group.max(),
+            "uniform": mask.mean(),
         }
-        for name, own in groups.items()
+        for name, group in groups.items()
     }
     return pd.DataFrame(rows).T.astype({"images": int})
 
 
-def _maps(tapped: keras.Model, last: keras.layers.Dense, pixels: np.ndarray) -> np.ndarray:
-    given = tf.constant(pixels, tf.float32)
+def _compute_maps(
+    extractor: keras.Model, last: keras.layers.Dense, pixels: np.ndarray
+) -> np.ndarray:
+    inputs = tf.constant(pixels, tf.float32)
     with tf.GradientTape() as tape:
-        tape.watch(given)  # a frozen backbone has nothing else to watch
-        found, hidden = tapped(given, training=False)
+        tape.watch(inputs)  # a frozen backbone has no variables to watch
+        maps, hidden = extractor(inputs, training=False)
         logits = tf.matmul(tf.cast(hidden, tf.float32), tf.cast(last.kernel, tf.float32))
         if last.use_bias:
             logits += tf.cast(last.bias, tf.float32)
-        # One logit speaks for the second class; where it is negative its opposite is the first's.
-        said = tf.abs(logits) if last.units == 1 else tf.reduce_max(logits, axis=1)
-    weights = tf.reduce_mean(tape.gradient(said, found), axis=(1, 2), keepdims=True)
-    small = tf.nn.relu(tf.reduce_sum(weights * found, axis=-1, keepdims=True))
-    return tf.image.resize(small, pixels.shape[1:3])[..., 0].numpy()  # float32
+        # A single logit is the second class's; if it is negative, its opposite is the first's.
+        predicted = tf.abs(logits) if last.units == 1 else tf.reduce_max(logits, axis=1)
+    weights = tf.reduce_mean(tape.gradient(predicted, maps), axis=(1, 2), keepdims=True)
+    coarse = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
+    return tf.image.resize(coarse, pixels.shape[1:3])[..., 0].numpy()  # float32
 
 
-def _last_maps(model: keras.Model) -> keras.KerasTensor:
-    """Return the last maps of more than one place, before what pools, pads or forgets them."""
+def _find_last_maps(model: keras.Model) -> keras.KerasTensor:
+    """Return the last maps larger than 1 × 1, before layers that pool, pad or drop them."""
     skipped = ("Pooling2D", "Padding2D", "Dropout", "Dropout2D")
-    passed = [
+    candidates = [
         output
         for operation, output in bottlenecks(model, model.operations)
         if len(output.shape) == 4 and not type(operation).__name__.endswith(skipped)
     ]
-    return next(maps for maps in reversed(passed) if maps.shape[1] * maps.shape[2] > 1)
+    return next(maps for maps in reversed(candidates) if maps.shape[1] * maps.shape[2] > 1)

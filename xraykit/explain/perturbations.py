@@ -1,4 +1,4 @@
-"""Changed images: something taken away, or made the same in all of them."""
+"""Perturbed images: a region is removed, or made the same in all images."""
 
 import io
 from contextlib import redirect_stdout
@@ -19,137 +19,135 @@ from ..progress import bar, thread_map
 from ..training.cross_validation import Trainable, fold_tasks
 from ..training.predict import predict
 
-UNCHANGED = "unchanged"
-EDGE = 1 / 8  # of height and width: what is further in than this from each side is the thorax
-WIDER, RADIUS = 5, 3  # pixels: what a mark is widened by, of 256, and what the filling looks at
+UNCHANGED, ORIGINAL, RETRAINED = "unchanged", "original model", "retrained"
+BORDER = 1 / 8  # of height and width on each side
+DILATION, RADIUS = 5, 3  # pixels: around a mark, of 256; of the neighborhood for inpainting
 
 
-def thorax(height: int, width: int) -> np.ndarray:
-    """Return a mask of the thorax: three quarters of height and of width, in the middle.
+def thorax_mask(height: int, width: int) -> np.ndarray:
+    """Return a mask of the thorax: the middle three quarters of height and width.
 
-    It holds the lungs in the challenge's mean image of each class. A rectangle, no segmentation:
-    in a single image it may miss a little of a lung, or hold a mark.
+    It holds the lungs in the challenge's mean image of each class. It is a rectangle, not a
+    segmentation: in a single image it may miss a little of a lung, or contain a mark.
     """
-    inside = np.zeros((height, width), bool)
-    top, left = round(EDGE * height), round(EDGE * width)
-    inside[top : height - top, left : width - left] = True
-    return inside
+    mask = np.zeros((height, width), bool)
+    top, left = round(BORDER * height), round(BORDER * width)
+    mask[top : height - top, left : width - left] = True
+    return mask
 
 
-def unchanged(images: ImageSet, known: ImageSet) -> np.ndarray:
+def keep_unchanged(images: ImageSet, reference: ImageSet) -> np.ndarray:
     """Return the pixels, unchanged."""
     return images.pixels[:]
 
 
-def border_black(images: ImageSet, known: ImageSet) -> np.ndarray:
-    """Return the pixels, all but the thorax black."""
-    return images.pixels[:] * _thorax_of(images)[..., None]
+def blacken_border(images: ImageSet, reference: ImageSet) -> np.ndarray:
+    """Return the pixels; all but the thorax is black."""
+    return images.pixels[:] * _mask_of(images)[..., None]
 
 
-def thorax_black(images: ImageSet, known: ImageSet) -> np.ndarray:
-    """Return the pixels, the thorax black."""
-    return images.pixels[:] * ~_thorax_of(images)[..., None]
+def blacken_thorax(images: ImageSet, reference: ImageSet) -> np.ndarray:
+    """Return the pixels; the thorax is black."""
+    return images.pixels[:] * ~_mask_of(images)[..., None]
 
 
-def text_marks_filled(images: ImageSet, known: ImageSet) -> np.ndarray:
-    """Return the pixels, letter-like pieces near the edges filled in from around them.
+def fill_text_marks(images: ImageSet, reference: ImageSet) -> np.ndarray:
+    """Return the pixels; text-like marks near the edges are inpainted.
 
-    What counts as such is what the audit's `marks` count, edges of ribs there included; faint text
-    is not found, nor any in images of few pixels. Filled by Telea's method (2004, Journal of
-    Graphics Tools 9, 23), as in OpenCV.
+    The marks are those that the audit counts, including edges of ribs. Faint text is missed, and
+    any text in very small images. Inpainted by Telea's method (2004, Journal of Graphics Tools 9,
+    23), as in OpenCV.
     """
 
-    def filled(pixels: np.ndarray) -> np.ndarray:
-        large = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (SIDE, SIDE))
+    def fill(pixels: np.ndarray) -> np.ndarray:
+        gray = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (SIDE, SIDE))
         mask = np.zeros((SIDE, SIDE), np.uint8)
-        for place, box, piece in find_text_like_regions(large):
+        for place, box, region in find_text_like_regions(gray):
             if place != (1, 1):
-                mask[box] |= piece
-        mask = cv2.dilate(mask, np.ones((WIDER, WIDER), np.uint8))
+                mask[box] |= region
+        mask = cv2.dilate(mask, np.ones((DILATION, DILATION), np.uint8))
         mask = cv2.resize(255 * mask, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
         return cv2.inpaint(pixels, np.uint8(mask > 0), RADIUS, cv2.INPAINT_TELEA)
 
-    return np.stack(thread_map(filled, images.pixels[:]))
+    return np.stack(thread_map(fill, images.pixels[:]))
 
 
-def brightness_and_border_equal(images: ImageSet, known: ImageSet) -> np.ndarray:
-    """Return the pixels in grey, with one border and one histogram of the thorax for all images.
+def equalize_images(images: ImageSet, reference: ImageSet) -> np.ndarray:
+    """Return gray pixels; all images have the same border and the same histogram of the thorax.
 
-    Border and histogram are the mean of the classes' means among the images of `known`. Levels
-    of the thorax change, their order doesn't: the darkest pixel of each gets the same level, and so
-    on up to the brightest. Pixels that were equal stay so, on the level in the middle of theirs.
-    Sharpness, texture and the build of the chest remain as they are.
+    Border and histogram are the mean over the classes of their means among the reference images.
+    Gray levels of the thorax change, their order does not: the darkest pixel of each image gets
+    the same level, and so on up to the brightest. Equal pixels stay equal, at the level in the
+    middle of their ranks. Sharpness, texture and the build of the chest remain.
     """
-    inside = _thorax_of(images)
-    learned = _grey(known)
-    levels = _mean(np.sort(learned[:, inside], axis=1), known.labels)
-    ranks = rankdata(_grey(images)[:, inside], axis=1) - 1
-    equal = np.empty(images.pixels.shape[:3], np.uint8)
-    equal[:, inside] = np.round(np.interp(ranks, np.arange(len(levels)), levels))
-    equal[:, ~inside] = _mean(learned[:, ~inside], known.labels)
-    return np.repeat(equal[..., None], 3, axis=-1)
+    mask = _mask_of(images)
+    gray = _to_gray(reference)
+    levels = _average_classes(np.sort(gray[:, mask], axis=1), reference.labels)
+    ranks = rankdata(_to_gray(images)[:, mask], axis=1) - 1
+    equalized = np.empty(images.pixels.shape[:3], np.uint8)
+    equalized[:, mask] = np.round(np.interp(ranks, np.arange(len(levels)), levels))
+    equalized[:, ~mask] = _average_classes(gray[:, ~mask], reference.labels)
+    return np.repeat(equalized[..., None], 3, axis=-1)
 
 
-def _thorax_of(images: ImageSet) -> np.ndarray:
-    return thorax(*images.pixels.shape[1:3])
+def _mask_of(images: ImageSet) -> np.ndarray:
+    return thorax_mask(*images.pixels.shape[1:3])
 
 
-def _grey(images: ImageSet) -> np.ndarray:
-    return np.stack([cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in images.pixels[:]])
+def _to_gray(images: ImageSet) -> np.ndarray:
+    return np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images.pixels[:]])
 
 
-def _mean(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the mean of the classes' means, rounded, so that a large class counts no more."""
+def _average_classes(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the mean of the classes' means, rounded, so that all classes have equal weight."""
     means = [values[labels == label].mean(axis=0) for label in np.unique(labels)]
     return np.round(np.mean(means, axis=0)).astype(np.uint8)
 
 
 PERTURBATIONS = {
-    UNCHANGED: unchanged,
-    "border black": border_black,
-    "thorax black": thorax_black,
-    "text-like marks filled": text_marks_filled,
-    "brightness and border equal": brightness_and_border_equal,
+    UNCHANGED: keep_unchanged,
+    "border black": blacken_border,
+    "thorax black": blacken_thorax,
+    "text-like marks filled": fill_text_marks,
+    "brightness and border equal": equalize_images,
 }
 
 
-def perturb(images: ImageSet, way: str, known: ImageSet) -> ImageSet:
-    """Return the images, changed in one of the ways of `evaluate_perturbations`.
+def perturb(images: ImageSet, perturbation: str, reference: ImageSet) -> ImageSet:
+    """Return the images with one of the perturbations of `evaluate_perturbations`.
 
     Parameters
     ----------
     images : ImageSet
-    way : str
-        as they are, border black, thorax black, text-like marks filled, brightness and border equal.
-    known : ImageSet
-        The training images: what is made equal is taken from them.
+    perturbation : str
+        unchanged, border black, thorax black, text-like marks filled or brightness and border
+        equal.
+    reference : ImageSet
+        The training images, from which the common border and brightness are computed.
 
     Raises
     ------
     InputError
-        If there is no such way, or the training images are of another size.
+        If the perturbation is unknown, or the reference images have another size.
     """
-    if way not in PERTURBATIONS:
-        raise unknown("way to perturb", way, PERTURBATIONS)
-    if images.pixels.shape[1:] != known.pixels.shape[1:]:
+    if perturbation not in PERTURBATIONS:
+        raise unknown("perturbation", perturbation, PERTURBATIONS)
+    if images.pixels.shape[1:] != reference.pixels.shape[1:]:
         raise InputError(
             f"Images of {images.pixels.shape[1:]}, training images of "
-            f"{known.pixels.shape[1:]}: use the same image_size for both"
+            f"{reference.pixels.shape[1:]}: use the same image_size for both"
         )
-    return replace(images, pixels=PERTURBATIONS[way](images, known))
-
-
-ORIGINAL, RETRAINED = "original model", "retrained"
+    return replace(images, pixels=PERTURBATIONS[perturbation](images, reference))
 
 
 def evaluate_perturbations(
     model: keras.Model, task: Task, recipe: Trainable | None = None, seed: int = 42
 ) -> pd.DataFrame:
-    """Count right answers about test images from which something was taken away.
+    """Count correct predictions of perturbed test images.
 
-    A network that went by it does worse; so does one that is merely surprised, as by black that it
-    never saw in training. One that is retrained on such images shows what they still tell: of
-    images with the thorax black, what can be had with hardly a lung in sight.
+    A model that used the removed information does worse. So does one that merely never saw such
+    images, as with black regions. A model that is retrained on images with the same perturbation
+    shows how much information remains: with the thorax black, almost without the lungs.
 
     Parameters
     ----------
@@ -157,16 +155,17 @@ def evaluate_perturbations(
         Trained on the task.
     task : Task
     recipe : Recipe, optional
-        Trains new networks on training images changed in the same way; without it none is.
+        Trains a new model on the training images with each perturbation. Without it none is.
     seed : int
-        Of these trainings.
+        Random seed for these trainings.
 
     Returns
     -------
-    DataFrame of Proportion
-        A row a way: as they are; border black (the outer eighth on each side); thorax black (the
-        rest); text-like marks filled; brightness and border equal in all images. A column for the
-        network, and one for those retrained; text "" where there is none.
+    DataFrame
+        One row per perturbation and model: perturbation (unchanged; border black, the outer eighth
+        on each side; thorax black, the rest; text-like marks filled; brightness and border equal
+        in all images), model (original model or retrained), correct, total, low, high (the 95 %
+        interval of the accuracy).
 
     Raises
     ------
@@ -180,49 +179,49 @@ def evaluate_perturbations(
 def cross_validate_perturbations(
     recipe: Trainable, task: Task, folds: int = 5, seed: int = 42
 ) -> pd.DataFrame:
-    """Count the same for the training and validation images, each left out once, by patient.
+    """Count the same for the training and validation images, each held out once, by patient.
 
     Parameters
     ----------
     recipe, task
         As in `evaluate_perturbations`.
     folds, seed : int
-        As in `cross_validate`, which cuts the same folds.
+        As in `cross_validate`, which makes the same folds.
 
     Returns
     -------
-    DataFrame of Proportion
+    DataFrame
         As of `evaluate_perturbations`.
 
     Raises
     ------
     InputError
-        If there are too few patients for so many folds.
+        If there are fewer patients than folds.
     """
-    parts = []
-    for _, _, cut in fold_tasks(recipe, task, 1, folds, seed):
+    predictions = []
+    for _, _, fold_task in fold_tasks(recipe, task, 1, folds, seed):
         with redirect_stdout(io.StringIO()):
-            model, _ = recipe.train(cut, seed)
-        parts.append(_predict_perturbed(model, cut, recipe, seed))
-    return _count_correct(pd.concat(parts))
+            model, _ = recipe.train(fold_task, seed)
+        predictions.append(_predict_perturbed(model, fold_task, recipe, seed))
+    return _count_correct(pd.concat(predictions))
 
 
 def _predict_perturbed(
     model: keras.Model, task: Task, recipe: Trainable | None, seed: int
 ) -> pd.DataFrame:
-    """Return predictions of the test images, with the way that they were changed, and whose."""
-    parts = []
+    """Return predictions of the test images under each perturbation, by each model."""
+    predictions = []
     for name in bar(PERTURBATIONS, "perturbing"):
         test = perturb(task.test, name, task.train)
-        parts.append(predict(model, test).assign(perturbation=name, model=ORIGINAL))
+        predictions.append(predict(model, test).assign(perturbation=name, model=ORIGINAL))
         if recipe and name != UNCHANGED:
             train, validation = (
                 perturb(images, name, task.train) for images in (task.train, task.validation)
             )
             with redirect_stdout(io.StringIO()):  # or it would flood the table
                 other, _ = recipe.train(replace(task, train=train, validation=validation), seed)
-            parts.append(predict(other, test).assign(perturbation=name, model=RETRAINED))
-    return pd.concat(parts)
+            predictions.append(predict(other, test).assign(perturbation=name, model=RETRAINED))
+    return pd.concat(predictions)
 
 
 def _count_correct(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Many runs in one table, from their `results.json` files alone."""
+"""Collect many runs in one table, from their `results.json` files alone."""
 
 import os
 from collections.abc import Iterable
@@ -14,56 +14,57 @@ from ..templates import render
 from .results import RESULTS, read_results
 
 SCORES = ("validation", "test")
+PARTS = ("correct", "total", "low", "high")
 
 
 def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
-    """Return a table with a row a run, as the folders are given, then in the order of paths.
+    """Return a table of runs, in the order of the folders, then of the paths below them.
 
     Parameters
     ----------
     folders : paths
-        Each the folder of a run, or one with such folders anywhere below it.
+        Output folders of runs, or folders with such folders anywhere below them.
 
     Returns
     -------
     DataFrame
-        Columns run (the path), status; validation and test (counts with their 95 % interval), each
-        with _right, _of, _low and _high as numbers; best_baseline (the test score of the
-        audit's best no-lung baseline); notebook, images (how many; phantoms are called that); the
+        One row per run. Columns: run (the path), status; validation and test (text with the 95 %
+        interval), each with _correct, _total, _low and _high as numbers; best_baseline (test score
+        of the audit's best no-lung baseline); notebook, images (number; phantoms are named); the
         settings that the notebooks saved, and the parameters in which runs of one notebook differ;
-        test_loss (nats), epochs, seconds; error. A file that is damaged or of a newer version is a
-        row that says so; what an older version lacks is missing.
+        test_loss (nats), epochs, seconds; error. A file that is damaged or of a newer version has
+        a row with the error. Fields that an older version lacks are missing.
 
     Raises
     ------
     InputError
         If a folder is missing or holds no run.
     """
-    runs = dict.fromkeys(run for each in folders for run in _runs(Path(each)))
-    facts, settings, parameters = [], [], []
+    runs = dict.fromkeys(run for folder in folders for run in _find_runs(Path(folder)))
+    rows, settings, parameters = [], [], []
     for run in runs:
         try:
             results = read_results(run)
         except InputError as error:
             results = {"status": "unreadable", "error": str(error)}
-        facts.append({"run": str(run), **_facts(results)})
+        rows.append({"run": str(run), **_row(results)})
         settings.append(results.get("settings", {}))
         parameters.append({"notebook": results.get("notebook"), **results.get("parameters", {})})
-    table = pd.DataFrame(facts)
-    chosen = pd.DataFrame(settings, index=table.index, dtype=object)
+    table = pd.DataFrame(rows)
+    saved = pd.DataFrame(settings, index=table.index, dtype=object)
     varied = pd.DataFrame(parameters, dtype=object)
-    kinds = varied.map(str).groupby("notebook").nunique().max()
-    varied = varied[[name for name in kinds.index if kinds[name] > 1]]
-    own = chosen.combine_first(varied)
-    own = own.drop(columns=table.columns.intersection(own.columns))  # such as epochs: as they ran
-    first = table.columns.get_loc("test_loss")
-    return pd.concat([table.iloc[:, :first], own, table.iloc[:, first:]], axis=1)
+    n_values = varied.map(str).groupby("notebook").nunique().max()
+    varied = varied[[name for name in n_values.index if n_values[name] > 1]]
+    inputs = saved.combine_first(varied)
+    inputs = inputs.drop(columns=table.columns.intersection(inputs.columns))  # epochs: as trained
+    place = table.columns.get_loc("test_loss")
+    return pd.concat([table.iloc[:, :place], inputs, table.iloc[:, place:]], axis=1)
 
 
 def display_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what a person reads of a table of runs: no column that is empty or said already."""
-    said = [f"{score}_{part}" for score in SCORES for part in ("correct", "total", "low", "high")]
-    return table.drop(columns=said).dropna(axis="columns", how="all")
+    """Return a table of runs for display: scores only as text, no empty columns."""
+    numbers = [f"{score}_{part}" for score in SCORES for part in PARTS]
+    return table.drop(columns=numbers).dropna(axis="columns", how="all")
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -78,7 +79,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def write_page(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of runs as one HTML file, which needs no network, sorts and prints.
+    """Write a table of runs as one HTML file that can be sorted, printed and read offline.
 
     Raises
     ------
@@ -92,19 +93,18 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
             os.path.relpath(report, path.parent).replace(os.sep, "/") if report.is_file() else None
         )
         rows.append({"values": row, "link": link})
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render(
         "collect.html",
         title=f"{len(rows)} run{'' if len(rows) == 1 else 's'}",
         columns=[name for name in display_runs(table) if name != "error"],
         rows=rows,
         scores=SCORES,
-        made=made,
+        time=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     write_text(page, path)
 
 
-def _runs(folder: Path) -> list[Path]:
+def _find_runs(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: expected one with runs of `xraykit run`")
     runs = sorted(
@@ -113,27 +113,23 @@ def _runs(folder: Path) -> list[Path]:
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not runs:
-        raise InputError(f"{folder} holds no run: expected {RESULTS} in it, or somewhere below")
+        raise InputError(f"{folder} holds no run: expected {RESULTS} in it or below it")
     return runs
 
 
-def _facts(results: dict) -> dict[str, object]:
-    task = results.get("task", {})
+def _row(results: dict) -> dict[str, object]:
+    task, scores = results.get("task", {}), results.get("scores", {})
     images = sum(task.get("images", {}).values())
-    facts = {"status": results["status"]}
+    row = {"status": results["status"]}
     for name in SCORES:
-        score = results.get("scores", {}).get(name)
-        facts[name] = str(Proportion(score["correct"], score["total"])) if score else None
-        facts[f"{name}_correct"] = score["correct"] if score else None
-        facts[f"{name}_total"] = score["total"] if score else None
-        facts[f"{name}_low"], facts[f"{name}_high"] = (
-            (score["low"], score["high"]) if score else (None, None)
-        )
-    return facts | {
+        score = scores.get(name, {})
+        row[name] = str(Proportion(score["correct"], score["total"])) if score else None
+        row |= {f"{name}_{part}": score.get(part) for part in PARTS}
+    return row | {
         "best_baseline": _best_baseline(results.get("audit")),
         "notebook": results.get("notebook"),
         "images": f"{images}{' phantoms' if task.get('phantoms') else ''}" if task else None,
-        "test_loss": results.get("scores", {}).get("test", {}).get("loss"),
+        "test_loss": scores.get("test", {}).get("loss"),
         "epochs": len(results["history"]) if "history" in results else None,
         "seconds": results.get("seconds", {}).get("total"),
         "error": results.get("error"),

@@ -1,11 +1,11 @@
-"""Whether all is here that the course needs: a line for each thing, with what to do about it."""
+"""Check whether this machine has everything that the course needs: one line per check."""
 
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import requires, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import psutil
@@ -13,18 +13,19 @@ from jupyter_client import KernelManager
 from jupyter_client.kernelspec import NoSuchKernel
 from packaging.requirements import Requirement
 
-from ..data.challenge import DATA, MANIFEST, compare, find_challenge
-from ..data.external import CALLED, FOLDER
+from ..data.challenge import DATA, MANIFEST, compare_with_manifest, find_challenge
+from ..data.external import FOLDER_VARIABLE, GROUP_NAMES
 from ..errors import InputError
 from ..recipes.recipe import Recipe
 
 MIN_MEMORY, MIN_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
-WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)
+WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)  # alphas whose weights may be installed
+INSTALL = "Install again: pip install -e ."
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and what was found or what to do."""
+    """The result of one check: whether it passed, and what was found or what to do."""
 
     ok: bool
     text: str
@@ -34,66 +35,72 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at versions, devices, memory, disk, kernel, images, weights, and what is elsewhere.
+    """Check versions, devices, kernel, memory, disk, images, weights and external images.
 
-    That there are no images or weights is no fault, since phantoms and SmallCNN stand in for
-    them; that those are damaged which are named, is.
+    Missing images or weights are no fault, since phantoms and SmallCNN replace them. Damaged ones,
+    or folders that are named but do not exist, are.
     """
-    yield _versions()
-    yield _devices()
-    yield _kernel()
+    yield _check_versions()
+    yield _check_devices()
+    yield _check_kernel()
     memory = psutil.virtual_memory()
-    yield _enough("Memory", memory.total, MIN_MEMORY, "take a smaller image_size, such as 128")
-    yield _enough("Disk, free here", shutil.disk_usage(".").free, MIN_DISK, "make room")
-    yield _images()
-    yield _weights()
-    yield _elsewhere()
+    yield _check_size("Memory", memory.total, MIN_MEMORY, "use a smaller image_size, such as 128")
+    yield _check_size("Disk, free here", shutil.disk_usage(".").free, MIN_DISK, "make room")
+    yield _check_images()
+    yield _check_weights()
+    yield _check_external()
 
 
-def _versions() -> Finding:
-    found = f"Python {sys.version.split()[0]}"
-    for line in requires("xraykit") or ():
-        needed = Requirement(line)
-        if needed.marker is None and not needed.specifier.contains(version(needed.name)):
-            return Finding(
-                False,
-                f"{found}, but {needed.name} {version(needed.name)}: expected {needed.specifier}. "
-                "Install again: pip install -e .",
-            )
-    packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
-    return Finding(True, f"{found}, {packages}, and all others as pyproject.toml asks")
+def _check_versions() -> Finding:
+    python = f"Python {sys.version.split()[0]}"
+    try:
+        for line in requires("xraykit") or ():
+            needed = Requirement(line)
+            if needed.marker is None and not needed.specifier.contains(version(needed.name)):
+                return Finding(
+                    False,
+                    f"{python}, but {needed.name} {version(needed.name)}: expected "
+                    f"{needed.specifier}. {INSTALL}",
+                )
+        packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
+    except PackageNotFoundError as error:
+        return Finding(False, f"{python}, but the package {error.name} is missing. {INSTALL}")
+    return Finding(True, f"{python}, {packages}, and all other packages as in pyproject.toml")
 
 
-def _devices() -> Finding:
+def _check_devices() -> Finding:
     try:
         from .._keras import keras
     except Exception as error:  # a broken installation can raise anything
         reason = str(error).strip().partition("\n")[0]
-        return Finding(False, f"TensorFlow can't be imported: {reason}. Make the environment anew")
+        return Finding(False, f"TensorFlow can't be imported: {reason}. {INSTALL}")
     devices = ", ".join(keras.distribution.list_devices())
     return Finding(True, f"TensorFlow computes on {devices}, with {os.cpu_count()} processors")
 
 
-def _kernel() -> Finding:
+def _check_kernel() -> Finding:
     remedy = "python -m ipykernel install --sys-prefix"
     try:
         program = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
+        lab = version("jupyterlab")
     except NoSuchKernel:
         return Finding(False, f"JupyterLab has no kernel python3: {remedy}")
+    except PackageNotFoundError:
+        return Finding(False, f"JupyterLab is missing. {INSTALL}")
     folder = Path(program).parent
     if not folder.exists() or not folder.samefile(Path(sys.executable).parent):
         return Finding(False, f"JupyterLab's kernel python3 is another Python, {program}: {remedy}")
-    return Finding(True, f"JupyterLab {version('jupyterlab')}, whose kernel python3 is this Python")
+    return Finding(True, f"JupyterLab {lab}, whose kernel python3 is this Python")
 
 
-def _enough(what: str, size: int, least: float, remedy: str) -> Finding:
-    found = f"{what}: {size / 2**30:.1f} GiB"
-    if size >= least * 2**30:
-        return Finding(True, found)
-    return Finding(False, f"{found}, less than {least:g}: {remedy}")
+def _check_size(name: str, size: int, minimum: float, remedy: str) -> Finding:
+    text = f"{name}: {size / 2**30:.1f} GiB"
+    if size >= minimum * 2**30:
+        return Finding(True, text)
+    return Finding(False, f"{text}, less than {minimum:g}: {remedy}")
 
 
-def _images() -> Finding:
+def _check_images() -> Finding:
     if not MANIFEST.is_file():
         return Finding(False, f"{MANIFEST} is missing: install from a clone, pip install -e .")
     try:
@@ -101,74 +108,90 @@ def _images() -> Finding:
     except InputError as error:
         return Finding(False, str(error))
     if folder is None:
-        drawn = "drawn already" if (DATA / "phantoms").is_dir() else "drawn when first needed"
+        state = "drawn already" if (DATA / "phantoms").is_dir() else "drawn when first needed"
         return Finding(
             True,
-            f"Images: phantoms, {drawn}. For your copy of the challenge: "
+            f"Images: phantoms, {state}. For your copy of the challenge: "
             "xraykit data challenge --from-folder FOLDER",
         )
-    found = compare(folder)
-    lost = len(found.missing) + len(found.different)
-    total = len(found.same) + lost
-    said = f"Images: {len(found.same)} of {total} are the challenge's own, in {folder}"
-    if lost <= 0.05 * total:
-        return Finding(True, said)
-    if not found.missing:
-        return Finding(
-            False, f"{said}, {lost} are others under the same names: scores can't be compared"
-        )
-    return Finding(
-        False,
-        f"{said}, {len(found.missing)} are missing, such as {found.missing[0]}: copy them again",
-    )
+    copy = compare_with_manifest(folder)
+    n_wrong = len(copy.missing) + len(copy.different)
+    total = len(copy.same) + n_wrong
+    text = f"Images: {len(copy.same)} of {total} are identical to the challenge's, in {folder}"
+    if n_wrong <= 0.05 * total:
+        return Finding(True, text)
+    if copy.missing:
+        text += f", {len(copy.missing)} are missing, such as {copy.missing[0]}: copy them again"
+    else:
+        text += f", {n_wrong} differ under the same names: scores can't be compared"
+    return Finding(False, text)
 
 
-def _weights() -> Finding:
-    from ..models.backbones import PREPROCESSING, WITH_ALPHA
-    from ..models.weights import candidate_files, keras_cache
+def _check_weights() -> Finding:
     from ..recipes.choose import rank_recipes
     from ..recipes.published import RECIPES
 
-    named = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    folders = ([Path(named).expanduser()] if named else []) + [keras_cache()]
-    if named and not folders[0].is_dir():
-        return Finding(False, f"XRAYKIT_WEIGHTS_DIR={named} is not a folder: name one, or unset it")
-    found = []
+    variable = os.environ.get("XRAYKIT_WEIGHTS_DIR")
+    if variable and not Path(variable).expanduser().is_dir():
+        return Finding(
+            False, f"XRAYKIT_WEIGHTS_DIR={variable} is not a folder: name one, or unset it"
+        )
+    networks = _find_weights(variable)
+    texts = [f"ImageNet weights here: {', '.join(sorted(networks)) or 'none'}"]
+    for task in ("binary", "multiclass"):
+        ranking = {name: _describe_network(RECIPES[name]) for name in rank_recipes(task).index}
+        default = next(iter(ranking))
+        if ranking[default] in networks:
+            texts.append(f"the default, {default}, can run")
+        else:
+            runnable = (name for name in ranking if ranking[name] in {*networks, "SmallCNN"})
+            texts.append(_describe_stand_in(RECIPES[default], next(runnable)))
+    return Finding(True, "; ".join(texts))
+
+
+def _find_weights(variable: str | None) -> list[str]:
+    """Return the networks whose weights are in Keras' cache or the folder that is named."""
+    from ..models.backbones import PREPROCESSING, WITH_ALPHA
+    from ..models.weights import candidate_files, keras_cache
+
+    folders = ([Path(variable).expanduser()] if variable else []) + [keras_cache()]
+    networks = []
     for name in PREPROCESSING.keys() - {"SmallCNN"}:
         for alpha in WIDTHS if name in WITH_ALPHA else (1.0,):
             for file, end in candidate_files(name, alpha).items():
                 paths = [folder / file for folder in folders]
                 if any(path.is_file() and path.stat().st_size for path in paths):
                     width = "" if alpha == 1 else f" {alpha}"
-                    found.append(f"{name}{width}{f' up to {end}' if end else ''}")
+                    networks.append(f"{name}{width}{f' up to {end}' if end else ''}")
                     break
-    said = [f"ImageNet weights here: {', '.join(sorted(found)) or 'none'}"]
-    for task in ("binary", "multiclass"):
-        ranking = {name: _network(RECIPES[name]) for name in rank_recipes(task).index}
-        default, *_ = ranking
-        if ranking[default] in found:
-            said.append(f"the default, {default}, can run")
-            continue
-        usable = {*found, "SmallCNN"}
-        stand_in = next(name for name, network in ranking.items() if network in usable)
-        file = next(iter(candidate_files(RECIPES[default].backbone, RECIPES[default].alpha)))
-        said.append(
-            f"the default, {default}, needs {ranking[default]}, which Keras downloads at first "
-            f"use. Without a network {stand_in} stands in for it, unless XRAYKIT_WEIGHTS_DIR names "
-            f"a folder with {file}"
-        )
-    return Finding(True, "; ".join(said))
+    return networks
 
 
-def _network(recipe: Recipe) -> str:
+def _describe_stand_in(default: Recipe, stand_in: str) -> str:
+    from ..models.weights import candidate_files
+
+    file = next(iter(candidate_files(default.backbone, default.alpha)))
+    return (
+        f"the default, {default.name}, needs {_describe_network(default)}, which Keras downloads "
+        f"at first use. Without a network {stand_in} stands in for it, unless XRAYKIT_WEIGHTS_DIR "
+        f"names a folder with {file}"
+    )
+
+
+def _describe_network(recipe: Recipe) -> str:
     return f"{recipe.backbone}{'' if recipe.alpha == 1 else f' {recipe.alpha}'}"
 
 
-def _elsewhere() -> Finding:
-    named = os.environ.get(FOLDER)
-    if not named:
-        return Finding(True, f"Images from elsewhere: none, {FOLDER} is not set; data/README.md")
-    found = [place for place in CALLED if (Path(named).expanduser() / place).is_dir()]
-    if not found:
-        return Finding(False, f"{FOLDER}={named} has none of {', '.join(CALLED)}: name another")
-    return Finding(True, f"Images from elsewhere: {', '.join(found)}")
+def _check_external() -> Finding:
+    variable = os.environ.get(FOLDER_VARIABLE)
+    if not variable:
+        return Finding(
+            True, f"External images: none, {FOLDER_VARIABLE} is not set; see data/README.md"
+        )
+    groups = [group for group in GROUP_NAMES if (Path(variable).expanduser() / group).is_dir()]
+    if not groups:
+        return Finding(
+            False,
+            f"{FOLDER_VARIABLE}={variable} has none of {', '.join(GROUP_NAMES)}: name another",
+        )
+    return Finding(True, f"External images: {', '.join(groups)}")

@@ -1,4 +1,4 @@
-"""The folder of a run: under a lock it comes to hold a whole result, or stays as it was."""
+"""The output folder of a run: it receives complete results or stays unchanged, under a lock."""
 
 import json
 import shutil
@@ -13,28 +13,28 @@ from ..errors import InputError
 from .results import RESULTS, read_results
 
 LOCK, PARTIAL, READY = ".lock", ".partial", "ready"
-CHECKPOINTS, FAILED = "checkpoints", "failed"  # in PARTIAL, and kept there until a run is done
+CHECKPOINTS, FAILED = "checkpoints", "failed"  # in PARTIAL, until a run is complete
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold a folder for one run, after a look at whether it may be written into.
+def lock_folder(out: Path) -> Iterator[None]:
+    """Lock a folder for one run, if it may be written into.
 
-    What a run had ready to be moved when it was killed is moved now.
+    If an earlier run was killed while it moved its complete files, they are moved now.
 
     Raises
     ------
     InputError
-        If the folder can't be written, holds what is not of a run, or another run works in it.
+        If the folder can't be written, holds other files, or another run is working in it.
     """
     try:
-        found = {path.name for path in out.iterdir()} if out.exists() else set()
-        if found - {LOCK} and not found & {RESULTS, PARTIAL}:
+        names = {path.name for path in out.iterdir()} if out.exists() else set()
+        if names - {LOCK} and not names & {RESULTS, PARTIAL}:
             raise InputError(
-                f"{out} holds something already, such as {min(found)}: expected a new or empty "
-                "folder, or one of an earlier run"
+                f"{out} is not empty (it contains {min(names)}): expected a new or empty folder, "
+                "or one of an earlier run"
             )
-        if RESULTS in found and "content" not in read_results(out):
+        if RESULTS in names and "content" not in read_results(out):
             raise InputError(f"{out / RESULTS} is not of `xraykit run`: name another folder")
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / LOCK, timeout=0)
@@ -55,38 +55,38 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def finished_run(out: Path) -> dict | None:
-    """Return the results of the run that was done in a folder, if there are any."""
+    """Return the results of the complete run in a folder, or None if there is none."""
     if not (out / RESULTS).exists():
         return None
     results = read_results(out)
     return results if results["status"] == "done" else None
 
 
-def new_work(out: Path) -> Path:
-    """Remove what other runs left in PARTIAL, but for checkpoints; return a folder to work in."""
+def make_work_folder(out: Path) -> Path:
+    """Return a new folder in PARTIAL; remove the files of earlier runs there, but checkpoints."""
     (out / PARTIAL).mkdir(exist_ok=True)
-    _empty(out / PARTIAL, but=CHECKPOINTS)
+    _remove_content(out / PARTIAL, exclude=CHECKPOINTS)
     return Path(tempfile.mkdtemp(prefix="work-", dir=out / PARTIAL))
 
 
 def finish(work: Path, out: Path) -> None:
-    """Move what a run left, complete by now, from `work` to `out`."""
+    """Move the complete files of a run from `work` to `out`."""
     work.rename(out / PARTIAL / READY)
     _publish(out)
 
 
-def _empty(folder: Path, but: str) -> None:
+def _remove_content(folder: Path, exclude: str) -> None:
     for path in folder.iterdir():
-        if path.is_dir() and path.name != but:
+        if path.is_dir() and path.name != exclude:
             shutil.rmtree(path)
         elif path.is_file():
             path.unlink()
 
 
 def _publish(out: Path) -> None:
-    """Move what is ready to its final names, results.json last; it may be killed, and called again.
+    """Move complete files to their final names, results.json last; safe to kill and call again.
 
-    The files of the run before go first, so that those of two runs never stand side by side.
+    The files of the earlier run are removed first, so that files of two runs are never mixed.
     """
     ready, replaced = out / PARTIAL / READY, out / PARTIAL / "replaced.json"
     if (ready / RESULTS).exists():
@@ -102,9 +102,9 @@ def _publish(out: Path) -> None:
             path.replace(target)
     if ready.exists():
         if read_results(out)["status"] == "done":
-            _empty(out / PARTIAL, but=READY)
+            _remove_content(out / PARTIAL, exclude=READY)
         shutil.rmtree(ready)
-    with suppress(OSError):  # checkpoints are in it, or a run that failed
+    with suppress(OSError):  # it holds checkpoints or a failed run
         (out / PARTIAL).rmdir()
 
 
@@ -114,5 +114,5 @@ def _remove_files(results: Path, out: Path) -> None:
         if path.resolve().is_relative_to(out.resolve()):
             path.unlink(missing_ok=True)
             if path.parent != out:
-                with suppress(OSError):  # something of the user's own is in it
+                with suppress(OSError):  # it holds a file of the user
                     path.parent.rmdir()

@@ -1,4 +1,4 @@
-"""A notebook before it runs: whether it is one, and whether the parameters given are its own."""
+"""Read a notebook before it runs, and check the parameters that are given for it."""
 
 import ast
 import json
@@ -15,125 +15,128 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 
 from ..errors import InputError, unknown
+from ..files import shipped_path
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-PARAMETERS = "parameters"  # the tag, as papermill knows it
-SAVE_TO = "save_to"  # the parameter that names the folder for results
+NOTEBOOKS = shipped_path("notebooks")
+PARAMETERS = "parameters"  # papermill's tag
+SAVE_TO = "save_to"  # the parameter that names the output folder
 
 
-def find_notebook(named: str | Path) -> Path:
-    """Return the path of a notebook, which may be named `task1` or `task2`.
+def find_notebook(name: str | Path) -> Path:
+    """Return the path of a notebook; `task1` and `task2` name those of the clone.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    own = {path.stem.partition("_")[0]: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    if str(named) in own:
-        return own[str(named)]
-    path = existing(str(named))
-    if path is None and not str(named).endswith(".ipynb"):
-        raise unknown("notebook", str(named), [*own, "the path of a .ipynb file"])
-    return path or Path(named)
+    tasks = {path.stem.partition("_")[0]: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    if str(name) in tasks:
+        return tasks[str(name)]
+    path = find_path(str(name))
+    if path is None and not str(name).endswith(".ipynb"):
+        raise unknown("notebook", str(name), [*tasks, "the path of a .ipynb file"])
+    return path or Path(name)
 
 
-def existing(named: object) -> Path | None:
+def find_path(value: object) -> Path | None:
     """Return the path of the file or folder that a text names, or None if there is none."""
     try:
-        path = Path(named).expanduser() if named and isinstance(named, str) else None
+        path = Path(value).expanduser() if value and isinstance(value, str) else None
         return path if path and path.exists() else None
-    except (OSError, RuntimeError, ValueError):  # too long, of a user unknown, with a zero byte
+    except (OSError, RuntimeError, ValueError):  # too long, of an unknown user, with a zero byte
         return None
 
 
 def read_notebook(path: Path, kernel: str | None = None) -> NotebookNode:
-    """Read a notebook that can be run; `kernel`, if given, takes the place of its own one.
+    """Read a notebook that can be run; `kernel` replaces the one that it names.
 
-    A cell of parameters that papermill put in when it was run before is left out.
+    The parameters cell that papermill inserted in an earlier run is left out.
 
     Raises
     ------
     InputError
-        If it isn't a notebook, its kernel can't be had, or not one cell is tagged `parameters`.
+        If it is not a notebook, its kernel is not available, or the number of cells tagged
+        `parameters` is not one.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ids that are missing or doubled are mended
+            warnings.simplefilter("ignore")  # nbformat repairs missing and duplicate ids
             notebook = nbformat.read(path, as_version=4)
             nbformat.validate(notebook)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
-    except Exception as error:  # whatever a damaged file leads to
+    except Exception as error:  # a damaged file can raise anything
         reason = str(error).strip().partition("\n")[0][:100]
         raise InputError(f"{path} is not a Jupyter notebook: {reason}") from error
-    notebook.metadata["kernelspec"] = _kernelspec(
+    notebook.metadata["kernelspec"] = _find_kernel(
         path, kernel or notebook.metadata.get("kernelspec", {}).get("name")
     )
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in _tags(cell)]
-    tagged = [cell for cell in notebook.cells if PARAMETERS in _tags(cell)]
+    notebook.cells = [cell for cell in notebook.cells if not _has_tag(cell, "injected-parameters")]
+    tagged = [cell for cell in notebook.cells if _has_tag(cell, PARAMETERS)]
     if len(tagged) != 1 or tagged[0].cell_type != "code":
         raise InputError(
-            f"{path} has {len(tagged)} cells tagged {PARAMETERS!r} (some editors drop tags): tag "
-            "the one code cell that has them, in JupyterLab's Property Inspector, or begin with a "
-            "fresh copy"
+            f"{path} has {len(tagged)} cells tagged {PARAMETERS!r} (some editors drop tags): "
+            "expected one code cell. Set its tag in JupyterLab's Property Inspector, or start from "
+            "a fresh copy"
         )
     return notebook
 
 
-def _tags(cell: NotebookNode) -> list[str]:
-    return cell.metadata.get("tags", [])
+def _has_tag(cell: NotebookNode, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
 
 
-def _kernelspec(path: Path, kernel: str | None) -> dict[str, str]:
+def _find_kernel(path: Path, kernel: str | None) -> dict[str, str]:
+    """Return the kernel's specification for the notebook's metadata."""
     specs = KernelSpecManager()
     names = ", ".join(sorted(specs.find_kernel_specs()))
     try:
         spec = specs.get_kernel_spec(kernel or "")
     except (NoSuchKernel, ValueError) as error:
-        named = f"names the kernel {kernel!r}, not installed here" if kernel else "names no kernel"
-        raise InputError(f"{path} {named}: pass --kernel with one of {names}") from error
+        reason = f"names the kernel {kernel!r}, not installed here" if kernel else "names no kernel"
+        raise InputError(f"{path} {reason}: pass --kernel with one of {names}") from error
     program = KernelManager(kernel_name=kernel).format_kernel_cmd()[0]
     if spec.language != "python" or not shutil.which(program):
         raise InputError(
             f"{path} names the kernel {kernel!r}, which is {spec.language} run by {program}: "
-            f"expected Python, and a program that is there; pass --kernel with one of {names}"
+            f"expected Python and an existing program; pass --kernel with one of {names}"
         )
     return {"name": kernel, "display_name": spec.display_name, "language": spec.language}
 
 
 def check_parameters(
-    notebook: NotebookNode, given: Iterable[tuple[str, object]]
+    notebook: NotebookNode, pairs: Iterable[tuple[str, object]]
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the given parameters, of the notebook's types, and all of them with their defaults.
+    """Return the given parameters with the notebook's types, and all parameters with defaults.
 
-    The `parameters` cell is the measure: a name that it doesn't assign or a value that isn't of the
-    annotated type is refused, where papermill would run for hours with the default.
+    A name that the `parameters` cell does not assign or a value that is not of the annotated type
+    is refused, where papermill would run for hours with the default.
 
     Raises
     ------
     InputError
         If a name is unknown or given twice, or a value is not of its type.
     """
-    annotations, values = _inspect(notebook)
-    mine: dict[str, object] = {}
-    for name, value in given:
+    annotations, defaults = _read_defaults(notebook)
+    given: dict[str, object] = {}
+    for name, value in pairs:
         if name == SAVE_TO:
-            raise InputError(f"{SAVE_TO} is not for -p: --out says where results go")
-        if name not in values:
-            raise unknown("parameter", name, [each for each in values if each != SAVE_TO])
-        if name in mine:
-            raise InputError(f"Parameter {name} is given twice: {mine[name]!r} and {value!r}")
-        mine[name] = _parse(name, str(value), annotations.get(name, "no type"))
-    return mine, values | mine
+            raise InputError(f"{SAVE_TO} can't be set with -p: use --out for the output folder")
+        if name not in defaults:
+            raise unknown("parameter", name, [key for key in defaults if key != SAVE_TO])
+        if name in given:
+            raise InputError(f"Parameter {name} is given twice: {given[name]!r} and {value!r}")
+        given[name] = _parse(name, str(value), annotations.get(name, "no type"))
+    return given, defaults | given
 
 
-def _inspect(notebook: NotebookNode) -> tuple[dict[str, str], dict[str, object]]:
+def _read_defaults(notebook: NotebookNode) -> tuple[dict[str, str], dict[str, object]]:
     """Return the annotations and defaults of the `parameters` cell.
 
     Read as Python: papermill's own inspection leaves out a line with a second "=", as in a comment.
     """
-    cell = next(cell for cell in notebook.cells if PARAMETERS in _tags(cell))
+    cell = next(cell for cell in notebook.cells if _has_tag(cell, PARAMETERS))
     try:
         lines = ast.parse(cell.source).body
     except SyntaxError as error:
@@ -142,14 +145,14 @@ def _inspect(notebook: NotebookNode) -> tuple[dict[str, str], dict[str, object]]
     for line in lines:
         if isinstance(line, ast.AnnAssign) and line.value:
             annotations[ast.unparse(line.target)] = ast.unparse(line.annotation)
-            values[ast.unparse(line.target)] = _literal(line.value)
+            values[ast.unparse(line.target)] = _to_json_value(line.value)
         elif isinstance(line, ast.Assign):
-            values |= {ast.unparse(target): _literal(line.value) for target in line.targets}
+            values |= {ast.unparse(target): _to_json_value(line.value) for target in line.targets}
     return annotations, values
 
 
-def _literal(source: ast.expr) -> object:
-    """Return a value that fits into JSON; what is computed, or doesn't fit, as it is written."""
+def _to_json_value(source: ast.expr) -> object:
+    """Return the value of a literal that JSON can hold, and the source text of all else."""
     try:
         value = ast.literal_eval(source)
         json.dumps(value, allow_nan=False)
@@ -171,26 +174,26 @@ def _parse(name: str, value: str, annotation: str) -> object:
         raise InputError(f"{name}={value!r}: expected {expected} ({annotation})") from error
 
 
-def _finite(value: str) -> float:
+def _parse_finite(value: str) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise ValueError
     return number
 
 
-def names_and_values(text: str) -> dict:
+def parse_settings(text: str) -> dict:
     """Return the dict that a JSON text holds.
 
     Raises
     ------
     InputError
-        If it holds none, or one that results.json could not have.
+        If it is not a JSON object, or holds a number that is not finite.
     """
     try:
-        given = json.loads(text)
-        json.dumps(given, allow_nan=False)
-        if isinstance(given, dict):
-            return given
+        settings = json.loads(text)
+        json.dumps(settings, allow_nan=False)
+        if isinstance(settings, dict):
+            return settings
     except ValueError:
         pass
     raise InputError(f'{text!r}: expected names and values as JSON, such as {{"epochs": 20}}')
@@ -199,7 +202,7 @@ def names_and_values(text: str) -> dict:
 TYPES = {
     "str": ("text", str),
     "int": ("a whole number, such as 10", int),
-    "float": ("a number, such as 0.001", _finite),
+    "float": ("a number, such as 0.001", _parse_finite),
     "bool": ("true or false", lambda value: click.BOOL.convert(value, None, None)),
-    "dict": ('names and values as JSON, such as {"epochs": 20}', names_and_values),
+    "dict": ('names and values as JSON, such as {"epochs": 20}', parse_settings),
 }

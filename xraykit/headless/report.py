@@ -1,4 +1,4 @@
-"""An executed notebook as a page to read, and its figures as files."""
+"""Write an executed notebook as an HTML report, and its figures as files."""
 
 import base64
 import html as escaping
@@ -11,7 +11,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 HEADING = re.compile(r"^#+ (.+)", re.MULTILINE)
-NO_ALT = 'alt="No description has been provided for this image"'  # nbconvert's
+NO_ALT = 'alt="No description has been provided for this image"'  # as nbconvert writes it
 
 
 def write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:
@@ -23,15 +23,13 @@ def write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             heading = next(iter(HEADING.findall(cell.source)), heading)
-        images = [each.get("data", {}).get("image/png") for each in cell.get("outputs", [])]
+        images = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
         for number, image in enumerate(filter(None, images), start=1):
             name = cell.id if number == 1 else f"{cell.id}-{number}"
-            alt = escaping.escape(
-                f"Figure {name} of “{heading}”: the text beside it says what it shows"
-            )
+            alt = escaping.escape(f"Figure {name} of “{heading}”: described in the text beside it")
             html = html.replace(NO_ALT, f'alt="{alt}"', 1)
             (path.parent / "figures").mkdir(exist_ok=True)
-            with suppress(ValueError):  # not base64: no image of Matplotlib's
+            with suppress(ValueError):  # not base64, so not written by Matplotlib
                 content = base64.b64decode(image, validate=False)
                 (path.parent / "figures" / f"{name}.png").write_bytes(content)
     path.write_text(html, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`results.json`: what a run gave, for tables and reports. Its fields: docs/results.md."""
+"""Read, write and validate `results.json`; docs/results.md lists its fields."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files import atomic_write
 
 RESULTS = "results.json"
-SCHEMA = 1  # raised with every change of results.schema.json, which only ever gains fields
+SCHEMA = 1  # increased with every change of results.schema.json, which only adds fields
 
 
 @cache
@@ -21,9 +21,9 @@ def results_schema() -> dict:
 
 
 def read_results(folder: Path) -> dict:
-    """Return what `folder/results.json` says.
+    """Return the content of `folder/results.json`.
 
-    Files of older versions lack the fields that came later.
+    Files of older versions lack the fields that were added later.
 
     Raises
     ------
@@ -38,33 +38,33 @@ def read_results(folder: Path) -> dict:
                 f"{path} is of version {results['schema']}: this xraykit reads up to {SCHEMA}. "
                 "Update it"
             )
-        _check(results)
+        _to_json(results)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     except InputError:
         raise
     except jsonschema.ValidationError as error:
-        where = "".join(f"{part} → " for part in error.absolute_path)
-        raise InputError(f"{path} is damaged: {where}{error.message[:100]}") from error
+        place = "".join(f"{part} → " for part in error.absolute_path)
+        raise InputError(f"{path} is damaged: {place}{error.message[:100]}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
     return results
 
 
-def _check(results: dict) -> str:
-    """Return results as JSON; raise ValueError or ValidationError if they make no sense."""
+def _to_json(results: dict) -> str:
+    """Return results as JSON text; raise ValueError or ValidationError if they are not valid."""
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    text.encode()  # no half of a character
+    text.encode()  # fails for half of a surrogate pair
     jsonschema.validate(results, results_schema())
-    for where, counts in _counts(results):
-        part = "correct" if "correct" in counts else "count"
-        if counts[part] > counts["total"]:
-            raise ValueError(f"{where} has {part} {counts[part]} of total {counts['total']}")
+    for place, counts in _find_counts(results):
+        name = "correct" if "correct" in counts else "count"
+        if counts[name] > counts["total"]:
+            raise ValueError(f"{place}: {name} {counts[name]} is above total {counts['total']}")
     return text
 
 
-def _counts(results: dict) -> Iterator[tuple[str, dict]]:
-    """Yield each object that holds a count of images, and where it stands."""
+def _find_counts(results: dict) -> Iterator[tuple[str, dict]]:
+    """Yield the place and the content of each object that holds a count of images."""
     for name, score in results.get("scores", {}).items():
         yield f"scores → {name}", score
     for row in (results.get("audit") or {}).get("baselines", []):
@@ -75,6 +75,6 @@ def _counts(results: dict) -> Iterator[tuple[str, dict]]:
 
 
 def write_results(folder: Path, results: dict) -> None:
-    """Write `folder/results.json`, whole or not at all."""
-    text = _check(results)
+    """Write `folder/results.json` atomically."""
+    text = _to_json(results)
     atomic_write(folder / RESULTS, lambda path: path.write_text(text + "\n", encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Headless runs: a notebook through papermill, into a folder of its own."""
+"""Run a notebook headless with papermill, into an output folder."""
 
 import ast
 import json
@@ -22,17 +22,26 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from ..data.challenge import find_challenge
+from ..data.tasks import find_data_folder
 from ..errors import InputError, NotFilledInError, RunFailedError
 from ..progress import is_interactive
 from ..training import CHECKPOINT_FOLDER
-from .folder import CHECKPOINTS, FAILED, PARTIAL, finish, finished_run, locked, new_work
-from .parameters import SAVE_TO, check_parameters, existing, find_notebook, read_notebook
+from .folder import (
+    CHECKPOINTS,
+    FAILED,
+    PARTIAL,
+    finish,
+    finished_run,
+    lock_folder,
+    make_work_folder,
+)
+from .parameters import SAVE_TO, check_parameters, find_notebook, find_path, read_notebook
 from .report import write_report
 from .results import RESULTS, SCHEMA, read_results, write_results
 
 TIMEOUT = 4 * 3600  # seconds; the handout's own training takes over two hours on two cores
 
-logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said in one line
+logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors become one line instead
 
 
 def run(
@@ -46,37 +55,38 @@ def run(
 ) -> Path:
     """Run a notebook with papermill, and return the path of its HTML report in `out`.
 
-    Everything happens in `out/.partial` under a lock, and is moved to `out` when it is complete,
-    results.json last. A run that was interrupted, killed or failed goes on from the last whole
-    epoch of its trainings when it is started again. The notebook itself is only read; it runs in
-    the current folder, and relative paths among the parameters start there.
+    The run works in `out/.partial` under a lock. Its files are moved to `out` when it is complete,
+    results.json last. A run that was interrupted, killed or failed resumes from the last
+    complete epoch of its trainings when it is started again. The notebook itself is only read; it
+    runs in the current folder, where relative paths among the parameters start.
 
     Parameters
     ----------
     notebook : str or Path
         "task1", "task2" or the path of a notebook.
     out : str or Path
-        A folder that is new, empty, or of an earlier run. One that failed is replaced.
+        A folder that is new, empty, or of an earlier run. A failed run is replaced.
     parameters : pairs of name and value
         Checked against the notebook's `parameters` cell before anything starts.
     kernel : str, optional
-        In place of the one that the notebook names.
+        Replaces the kernel that the notebook names.
     timeout : float
-        Seconds that the whole run may take.
+        Seconds for the whole run.
     hide_inputs : bool
         Leave the code out of the HTML report.
     again : bool
-        Run even if a run that is done is in `out`, this one or another, and replace it if the
-        new one is done too.
+        Run even if `out` holds a complete run, this one or another. It is replaced if the new run
+        completes.
 
     Raises
     ------
     InputError
-        If a parameter doesn't fit, the notebook can't be run, or `out` can't be used.
+        If a parameter is wrong, the notebook can't be run, or `out` can't be used.
     NotFilledInError
-        If a graded cell is not filled in. The notebook up to it is kept, as with the next one.
+        If a graded cell is not filled in. The executed part of the notebook is kept.
     RunFailedError
-        If a cell fails, time runs out, the kernel dies, or the disk is full.
+        If a cell fails, time runs out, the kernel dies, or the disk is full. The executed part of
+        the notebook is kept.
     """
     if not 0 < timeout < math.inf:
         raise InputError(f"timeout={timeout!r}: expected seconds, more than 0")
@@ -88,78 +98,98 @@ def run(
         raise InputError(f"{source} lies in {out}, where its results would go: name another folder")
     key = _content_key(content, values, out)
     report = out / f"{source.stem}.html"
-    try:
-        with locked(out):
-            before = finished_run(out)
-            if before and not again:
-                _check_same(before, key, out)
-                print(f"{out} holds this very run already: kept. Run it anew with --again")
-                return report
-            work = new_work(out)
-            copy = work / source.name
-            nbformat.write(content, copy)
-            if takes_folder:
-                given[SAVE_TO] = str(work.absolute())
-            print(f"{source.stem}: running …", flush=True)
-            started, begun = datetime.now(UTC), time.perf_counter()
-            with _checkpoints(out / PARTIAL / CHECKPOINTS):
-                reason = _execute(copy, given, timeout)
-            seconds = time.perf_counter() - begun
-            executed = nbformat.read(copy, as_version=4)
-            stop, error = _stop(executed, reason)
-            kept = out / PARTIAL / FAILED if error and before else out
-            executed.metadata.papermill["input_path"] = str(source)
-            executed.metadata.papermill["output_path"] = str(kept / source.name)
-            write_report(executed, work / report.name, hide_inputs)
-            facts = {
-                "status": error.status if error else "done",
-                "error": stop or None,
-                "notebook": source.stem,
-                "parameters": values,
-                "content": key,
-                "started": started.isoformat(timespec="seconds"),
-                "seconds": {"total": round(seconds, 1), "cells": _seconds(executed)},
-            }
-            _write_facts(work, facts)
-            if kept == out:
-                finish(work, out)
-            else:
-                work.rename(kept)
-    except OSError as problem:
-        raise RunFailedError(
-            f"{source.stem} stopped: {out} can't be written: {problem.strerror or problem}. "
-            "Mend that and start it again: it goes on from the last whole epoch"
-        ) from problem
+    with _disk_errors(source.stem, out), lock_folder(out):
+        previous = finished_run(out)
+        if previous and not again:
+            _check_same(previous, key, out)
+            print("This run is already complete. Use --again to repeat it.")
+            return report
+        work = make_work_folder(out)
+        if takes_folder:
+            given[SAVE_TO] = str(work.absolute())
+        print(f"{source.stem}: running …", flush=True)
+        started, start = datetime.now(UTC), time.perf_counter()
+        executed, reason = _execute(content, work / source.name, given, timeout)
+        seconds = time.perf_counter() - start
+        place, error = _find_stop(executed, reason)
+        target = out / PARTIAL / FAILED if error and previous else out
+        paths = {"input_path": str(source), "output_path": str(target / source.name)}
+        executed.metadata.papermill.update(paths)
+        write_report(executed, work / report.name, hide_inputs)
+        details = {
+            "status": error.status if error else "done",
+            "error": place or None,
+            "notebook": source.stem,
+            "parameters": values,
+            "content": key,
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": {"total": round(seconds, 1), "cells": _cell_seconds(executed)},
+        }
+        _add_details(work, details)
+        if target == out:
+            finish(work, out)
+        else:
+            work.rename(target)
     if error:
-        raise error(f"{source.stem} stopped at {stop}. What ran is in {kept / source.name}")
+        raise error(f"{source.stem} stopped at {place}. What ran is in {target / source.name}")
     print(f"{source.stem}: done in {seconds:.0f} s", flush=True)
     return report
 
 
+def run_demo(folder: Path) -> list[Path]:
+    """Run both notebooks with their defaults, and return the paths of their HTML reports.
+
+    Without the challenge's images the notebooks draw phantoms and run on those. An earlier demo is
+    replaced.
+
+    Raises
+    ------
+    InputError
+        If `XRAYKIT_CHALLENGE_DIR` names a folder without images, or `folder` can't be written.
+    RunFailedError
+        If a notebook fails, as without ImageNet weights; it is kept up to the failing cell.
+    """
+    find_data_folder()
+    return [run(task, folder / task, again=True) for task in ("task1", "task2")]
+
+
+@contextmanager
+def _disk_errors(name: str, out: Path) -> Iterator[None]:
+    """Raise RunFailedError if a file can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFailedError(
+            f"{name} stopped: {out} can't be written: {error.strerror or error}. Solve this and "
+            "start it again: it resumes from the last complete epoch"
+        ) from error
+
+
 def _content_key(content: NotebookNode, values: dict[str, object], out: Path) -> str:
     """Return a digest of all that a run depends on, so that the same one need not run again."""
-    inner = [
-        each for value in values.values() if isinstance(value, dict) for each in value.values()
+    nested = [
+        inner for value in values.values() if isinstance(value, dict) for inner in value.values()
     ]
-    named = [path for path in map(existing, [*values.values(), *inner]) if path]
+    paths = [path for path in map(find_path, [*values.values(), *nested]) if path]
     if values.get("data") == "auto" and (images := find_challenge()):
-        named.append(images)
-    facts = {
+        paths.append(images)
+    inputs = {
         "cells": [(cell.cell_type, cell.source) for cell in content.cells],
         "kernel": content.metadata.kernelspec.name,
         "values": values,
-        "files": [_digest(path, out) for path in named],
+        "files": [_digest(path, out) for path in paths],
         "code": _digest(Path(__file__).parents[1], out),
         "versions": [version(package) for package in ("tensorflow", "keras", "numpy", "pillow")],
     }
-    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path, out: Path) -> str:
-    digest, own = sha256(), out.resolve()
+    """Return a digest of a file, or of all files of a folder but compiled ones and those of out."""
+    digest, results = sha256(), out.resolve()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        made = file.suffix == ".pyc" or file.resolve().is_relative_to(own)
-        if file.is_file() and not made:
+        is_output = file.suffix == ".pyc" or file.resolve().is_relative_to(results)
+        if file.is_file() and not is_output:
             digest.update(file.relative_to(path).as_posix().encode())
             try:
                 with file.open("rb") as content:
@@ -169,20 +199,30 @@ def _digest(path: Path, out: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_same(before: dict, key: str, out: Path) -> None:
-    if before["content"] != key:
+def _check_same(previous: dict, key: str, out: Path) -> None:
+    if previous["content"] != key:
         raise InputError(
-            f"{out} holds another run, of {before['notebook']} with other parameters, images or "
+            f"{out} holds another run, of {previous['notebook']} with other parameters, images or "
             "versions: name another folder, or replace it with --again"
         )
 
 
-def _execute(path: Path, parameters: dict[str, object], timeout: float) -> str:
-    """Run the notebook at `path` in place; return why it stopped, or "" if it didn't."""
+def _execute(
+    content: NotebookNode, path: Path, parameters: dict[str, object], timeout: float
+) -> tuple[NotebookNode, str]:
+    """Run a notebook at `path`; return it executed, and why it stopped ("" if it did not)."""
+    nbformat.write(content, path)
+    with _checkpoints(path.parents[1] / CHECKPOINTS):
+        reason = _run_papermill(path, parameters, timeout)
+    return nbformat.read(path, as_version=4), reason
+
+
+def _run_papermill(path: Path, parameters: dict[str, object], timeout: float) -> str:
+    """Run the notebook at `path` in place; return why it stopped, or "" if it did not."""
     escaped = str(path).replace("{", "{{").replace("}", "}}")  # papermill fills in braces
     deadline = time.monotonic() + timeout
 
-    def left(cell: NotebookNode) -> float:
+    def remaining_seconds(cell: NotebookNode) -> float:
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
@@ -194,46 +234,46 @@ def _execute(path: Path, parameters: dict[str, object], timeout: float) -> str:
             escaped,
             parameters,
             progress_bar=is_interactive(),
-            extra_arguments=["--log-level=ERROR"],  # not a word on how the kernel talks to us
+            extra_arguments=["--log-level=ERROR"],  # no messages on how the kernel communicates
             shutdown_kernel="immediate",
-            timeout_func=left,
+            timeout_func=remaining_seconds,
         )
     except PapermillExecutionError as error:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue).strip()
-        return f"{error.ename}: {said.partition(chr(10))[0]}"
+        text = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue).strip()
+        return f"{error.ename}: {text.partition(chr(10))[0]}"
     except TimeoutError:
         return (
-            f"out of time, {timeout:g} s. Started again with a longer --timeout it goes on from "
-            "the last whole epoch"
+            f"out of time, {timeout:g} s. Start it again with a longer --timeout: it resumes "
+            "from the last complete epoch"
         )
     except DeadKernelError:
         return (
-            "the kernel died, as one does that is killed for lack of memory: close other programs, "
-            "or take a smaller image_size, batch_size or network"
+            "the kernel died, probably for lack of memory: close other programs, or use a smaller "
+            "image_size, batch_size or network"
         )
     except RuntimeError as error:
-        return f"the kernel doesn't start: {error}"
+        return f"the kernel does not start: {error}"
     return ""
 
 
 @contextmanager
 def _checkpoints(folder: Path) -> Iterator[None]:
-    """Let trainings keep their state in a folder; no process that knows it is left afterwards."""
-    mine = str(folder.absolute())  # the notebook may go to another folder
-    _end_processes(mine)  # a run that was killed may have left one
-    before = os.environ.get(CHECKPOINT_FOLDER)
-    os.environ[CHECKPOINT_FOLDER] = mine
+    """Let trainings keep their state in a folder, and end all processes that use it afterwards."""
+    path = str(folder.absolute())  # the notebook may change its folder
+    _end_processes(path)  # a run that was killed may have left one
+    previous = os.environ.get(CHECKPOINT_FOLDER)
+    os.environ[CHECKPOINT_FOLDER] = path
     try:
         yield
     finally:
         del os.environ[CHECKPOINT_FOLDER]
-        if before is not None:
-            os.environ[CHECKPOINT_FOLDER] = before
-        _end_processes(mine)
+        if previous is not None:
+            os.environ[CHECKPOINT_FOLDER] = previous
+        _end_processes(path)
 
 
 def _end_processes(checkpoints: str) -> None:
-    """Kill kernels, and what notebooks started in them, by the variable that they were given."""
+    """Kill kernels, and processes that notebooks started, by their environment variable."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.environ().get(CHECKPOINT_FOLDER) == checkpoints:
@@ -241,23 +281,23 @@ def _end_processes(checkpoints: str) -> None:
                 process.wait(10)
 
 
-def _stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailedError] | None]:
+def _find_stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailedError] | None]:
     """Return at which cell and why a notebook stopped, and the error for it; else neither."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    begun = [cell for cell in code if cell.metadata.papermill.get("start_time")]
-    if not reason and len(begun) < len(code):
-        reason = "it ends the kernel (SystemExit), and the cells after it never ran"
+    started = [cell for cell in code if cell.metadata.papermill.get("start_time")]
+    if not reason and len(started) < len(code):
+        reason = "it ends the kernel (SystemExit), so the cells after it did not run"
     if not reason:
         return "", None
-    cell = begun[-1] if begun else code[0]
-    graded = [each for each in begun if each.metadata.get("nbgrader", {}).get("solution")]
-    empty = [each for each in graded if _is_empty(each.source)]
+    cell = started[-1] if started else code[0]
+    graded = [cell for cell in started if cell.metadata.get("nbgrader", {}).get("solution")]
+    empty = [cell for cell in graded if _is_empty(cell.source)]
     if cell in graded and reason.startswith("NotImplementedError"):
         empty.append(cell)
     if empty:
-        facts = empty[0].metadata.nbgrader
-        points = f" ({facts.points} points)" if "points" in facts else ""
-        return f"graded cell {facts.grade_id}{points}, which is not filled in", NotFilledInError
+        metadata = empty[0].metadata.nbgrader
+        points = f" ({metadata.points} points)" if "points" in metadata else ""
+        return f"graded cell {metadata.grade_id}{points}, which is not filled in", NotFilledInError
     name = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
     return f"cell {name}: {reason}", RunFailedError
 
@@ -269,20 +309,20 @@ def _is_empty(source: str) -> bool:
         return False
 
 
-def _seconds(notebook: NotebookNode) -> dict[str, float]:
-    """Return how long each cell took that took a tenth of a second or more."""
-    took = {cell.id: cell.metadata.get("papermill", {}).get("duration") for cell in notebook.cells}
-    return {name: round(seconds, 1) for name, seconds in took.items() if (seconds or 0) >= 0.1}
+def _cell_seconds(notebook: NotebookNode) -> dict[str, float]:
+    """Return the seconds of each cell that took a tenth of a second or more."""
+    times = {cell.id: cell.metadata.get("papermill", {}).get("duration") for cell in notebook.cells}
+    return {name: round(seconds, 1) for name, seconds in times.items() if (seconds or 0) >= 0.1}
 
 
-def _write_facts(work: Path, facts: dict[str, object]) -> None:
-    """Add what is known of a run to the results that its notebook saved, if it did."""
+def _add_details(work: Path, details: dict[str, object]) -> None:
+    """Add the details of a run to the results that its notebook saved, if it did."""
     saved: dict[str, object] = {"schema": SCHEMA}
     if (work / RESULTS).exists():
         try:
             saved = read_results(work)
-        except InputError:  # the notebook's own file of that name
+        except InputError:  # the notebook wrote another file of that name
             (work / RESULTS).rename(work / f"notebook-{RESULTS}")
     files = [path for path in work.rglob("*") if path.is_file() and path != work / RESULTS]
     names = sorted(path.relative_to(work).as_posix() for path in files)
-    write_results(work, saved | facts | {"files": names})
+    write_results(work, saved | details | {"files": names})

@@ -1,4 +1,4 @@
-"""What a notebook keeps in its last cell."""
+"""Save the results of a notebook, in its last cell."""
 
 import os
 import platform
@@ -38,88 +38,66 @@ def save_results(
     external_validation: pd.DataFrame | None = None,
     **settings: str | float | bool,
 ) -> None:
-    """Keep what was found: the model, its history, its predictions and results.json.
+    """Save the model, its history, its predictions and results.json.
 
-    The files are model.keras, history.csv, predictions.csv (of the test images),
-    validation_predictions.csv (to choose a threshold or a temperature by) and results.json. Each is
-    written whole or not at all, results.json last: it stands for all of them. `xraykit collect`
-    makes one table of many, `xraykit card` a model card of one; docs/results.md lists the fields.
+    The files are model.keras, history.csv, predictions.csv (test images),
+    validation_predictions.csv (to choose a threshold or a temperature) and results.json. Each is
+    written whole or not at all, results.json last. `xraykit collect` makes one table of many
+    results, `xraykit card` a model card of one; docs/results.md lists the fields.
 
     Parameters
     ----------
     folder : str or Path
-        Made if need be; "" saves nothing.
+        Created if it does not exist; "" saves nothing.
     task : Task
     model : keras.Model
-        Saved with its preprocessing; the validation images are scored with it.
+        Saved with its preprocessing; it also predicts the validation images.
     history : DataFrame
         From `xk.train`.
     predictions : DataFrame
         From `xk.predict`, of the test images.
     recipe : Recipe, optional
-        Its name, backbone and alpha stand in the table.
+        Its name, backbone and alpha become settings.
     audit : Audit, optional
-        From `xk.audit_task`, of this task; the predictions are put beside it.
+        From `xk.audit_task`, of this task; saved with the predictions beside it.
     perturbations, external_validation : DataFrame, optional
         From `xk.evaluate_perturbations` and `xk.external_validation`.
     **settings
-        What else should stand in the table, such as `seed=42`.
+        Other columns for the table of runs, such as `seed=42`.
 
     Raises
     ------
     InputError
-        If the folder can't be written, or what is to be saved is not what it should be.
+        If the folder can't be written, or an argument is not of the expected kind.
     """
     if not folder:
         return
     check_task(task)
     folder = Path(folder).expanduser()
-    if recipe:
-        named = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
-        if recipe.stands_in_for:
-            named["stands_in_for"] = recipe.stands_in_for
-        settings = named | settings
-    watched = predict(model, task.validation)
+    validation = predict(model, task.validation)
     results = {
         "schema": SCHEMA,
         "status": "done",
-        "settings": settings,
-        "task": {
-            "name": task.name,
-            "classes": list(task.class_names),
-            "phantoms": task.phantoms,
-            "images": {split: len(images) for split, images in task.parts.items()},
-            "patients": {split: len(set(images.patients)) for split, images in task.parts.items()},
-            "notes": list(task.notes),
-            "digest": task.digest,
-        },
+        "settings": (_describe_recipe(recipe) if recipe else {}) | settings,
+        "task": _describe_task(task),
         "recipe": repr(recipe) if recipe else None,
-        "model": {
-            "parameters": model.count_params(),
-            "trainable": trainable_parameters(model),
-        },
+        "model": {"parameters": model.count_params(), "trainable": trainable_parameters(model)},
         "history": history.reset_index().to_dict("records"),
         "scores": {
-            "validation": _scores(watched),
-            "test": _scores(predictions),
+            "validation": _describe_scores(validation),
+            "test": _describe_scores(predictions),
         },
         "audit": audit.with_predictions(predictions).to_dict() if audit else None,
-        "perturbations": _records(perturbations),
-        "external_validation": _records(external_validation),
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
-        "hardware": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "cpus": os.cpu_count(),
-            "memory": round(psutil.virtual_memory().total / 2**30, 1),
-            "devices": keras.distribution.list_devices(),
-        },
+        "perturbations": _to_records(perturbations),
+        "external_validation": _to_records(external_validation),
+        **_describe_environment(),
     }
+    tables = {"predictions": predictions, "validation_predictions": validation}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / "model.keras", model.save)
         atomic_write(folder / "history.csv", history.to_csv)
-        for name, table in (("predictions", predictions), ("validation_predictions", watched)):
+        for name, table in tables.items():
             atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
         write_results(folder, results)
     except OSError as error:
@@ -128,11 +106,26 @@ def save_results(
         raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
 
 
-def _records(table: pd.DataFrame | None) -> list[dict[str, object]] | None:
-    return None if table is None else table.to_dict("records")
+def _describe_recipe(recipe: Recipe) -> dict[str, object]:
+    settings = {"recipe": recipe.name, "backbone": recipe.backbone, "alpha": recipe.alpha}
+    if recipe.stands_in_for:
+        settings["stands_in_for"] = recipe.stands_in_for
+    return settings
 
 
-def _scores(predictions: pd.DataFrame) -> dict[str, object]:
+def _describe_task(task: Task) -> dict[str, object]:
+    return {
+        "name": task.name,
+        "classes": list(task.class_names),
+        "phantoms": task.phantoms,
+        "images": {split: len(images) for split, images in task.parts.items()},
+        "patients": {split: len(set(images.patients)) for split, images in task.parts.items()},
+        "notes": list(task.notes),
+        "digest": task.digest,
+    }
+
+
+def _describe_scores(predictions: pd.DataFrame) -> dict[str, object]:
     scores, calibrated = score(predictions), calibration(predictions)
     low, high = wilson_interval(scores.correct, scores.total)
     return {
@@ -145,4 +138,21 @@ def _scores(predictions: pd.DataFrame) -> dict[str, object]:
         "calibration_error": calibrated.error,
         "calibration_by_chance": calibrated.by_chance[0],
         "confusion": scores.confusion.to_numpy().tolist(),
+    }
+
+
+def _to_records(table: pd.DataFrame | None) -> list[dict[str, object]] | None:
+    return None if table is None else table.to_dict("records")
+
+
+def _describe_environment() -> dict[str, dict[str, object]]:
+    return {
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "hardware": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cpus": os.cpu_count(),
+            "memory": round(psutil.virtual_memory().total / 2**30, 1),
+            "devices": keras.distribution.list_devices(),
+        },
     }

@@ -1,7 +1,6 @@
-"""Does a network that is 80 % sure get 80 % right? And how to make it so, on validation."""
+"""Calibration: how well predicted probabilities agree with accuracy, and temperature scaling."""
 
 from dataclasses import dataclass
-from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -11,31 +10,30 @@ from scipy.special import softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
 from ..errors import InputError, check_whole_number
-from .intervals import Proportion, wilson_interval
+from .intervals import add_intervals, format_counts
 from .predictions import PROBABILITY, as_arrays, class_names
 from .scores import SMALLEST
 
-COOLEST, HOTTEST = 0.05, 20.0  # temperatures that are tried
-DRAWN = 999
+TEMPERATURE_RANGE = 0.05, 20.0
+N_SIMULATIONS = 999
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
-    """How sure a network is, beside how often it is right.
+    """Confidence of a model (the probability of its predicted class) compared with its accuracy.
 
     Attributes
     ----------
     bins : DataFrame
-        A row a bin of the probability of the class it names: confidence (its mean), right, of, and
-        Wilson's interval (low, high) of their share.
+        One row per bin of confidence: confidence (the mean of the bin), correct, total, low, high
+        (Wilson's 95 % interval of the accuracy).
     error : float
-        Expected calibration error: the mean distance between confidence and share right, over the
-        bins, by their images (Naeini et al. 2015, AAAI, 2901).
+        Expected calibration error: the mean distance between confidence and accuracy over the
+        bins, weighted by their images (Naeini et al. 2015, AAAI, 2901).
     by_chance : tuple of float
-        What that error would be of a network that is right just as often as it is sure: the mean
-        of 999 sets of answers drawn from its own probabilities, and what 95 % of them stay under
-        (after Bröcker and Smith 2007, Weather and Forecasting 22, 651). With few images it is
-        far from 0; an error below the second number shows no fault.
+        The error of a perfectly calibrated model with the same probabilities: the mean and the 95 %
+        quantile of 999 simulations (after Bröcker and Smith 2007, Weather and Forecasting 22,
+        651). With few images they are far from 0. An error below the quantile shows no fault.
     brier : float
         Brier score: the mean over the images of the sum over the classes of squared differences
         between probability and truth, 0 to 2 (Brier 1950, Monthly Weather Review 78, 1).
@@ -47,113 +45,115 @@ class Calibration:
     brier: float
 
     def __repr__(self) -> str:
-        table = self.bins.drop(columns=["correct", "total", "low", "high"])
-        table["correct"] = [
-            Proportion(*counts) for counts in self.bins[["correct", "total"]].to_numpy()
-        ]
-        mean, most = self.by_chance
+        table = self.bins[["confidence"]].assign(correct=format_counts(self.bins))
+        mean, quantile = self.by_chance
         return (
             f"expected calibration error {self.error:.3f} (by chance alone {mean:.3f}, at most "
-            f"{most:.3f} in 95 %), Brier score {self.brier:.3f}\n\n"
+            f"{quantile:.3f} in 95 %), Brier score {self.brier:.3f}\n\n"
             f"{table.to_string(index=False, float_format='{:.2f}'.format)}"
         )
 
 
 def calibration(predictions: pd.DataFrame, bins: int = 10, seed: int = 42) -> Calibration:
-    """Compare how sure a network is with how often it is right.
+    """Compare the confidence of a model with its accuracy.
 
     Parameters
     ----------
     predictions : DataFrame
-        As `predict` gives them.
+        As `predict` returns it.
     bins : int
-        Of equal width, from 0 to 1. Empty ones are left out.
+        Number of bins of equal width, from 0 to 1. Empty bins are left out.
     seed : int
-        Of the sets drawn for `by_chance`.
+        Random seed for the simulations of `by_chance`.
 
     Raises
     ------
     InputError
-        If it is no table of predictions, or bins or seed is no whole number.
+        If it is not a table of predictions, or bins or seed is not a whole number.
 
     Examples
     --------
-    >>> sure = pd.DataFrame({"true": list("aaab"), "predicted": list("aaaa")})
-    >>> sure = sure.assign(probability_a=0.75, probability_b=0.25)
-    >>> calibration(sure).error
+    >>> predictions = pd.DataFrame({"true": list("aaab"), "predicted": list("aaaa")})
+    >>> predictions = predictions.assign(probability_a=0.75, probability_b=0.25)
+    >>> calibration(predictions).error
     0.0
     """
-    check_whole_number("bins", bins, least=1)
-    check_whole_number("seed", seed, least=0)
-    probabilities, true = _of(predictions)
-    sure, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == true
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    rows = []
-    for own in (place == number for number in np.unique(place)):
-        low, high = wilson_interval(int(correct[own].sum()), int(own.sum()))
-        rows.append((sure[own].mean(), int(correct[own].sum()), int(own.sum()), low, high))
-    table = pd.DataFrame(rows, columns=["confidence", "correct", "total", "low", "high"])
-    error = partial(_error, sure, place[:, None] == np.unique(place))
-    drawn = error(np.random.default_rng(seed).random((DRAWN, len(sure))) < sure)
+    check_whole_number("bins", bins, 1)
+    check_whole_number("seed", seed, 0)
+    probabilities, true = _normalize(predictions)
+    confidence = probabilities.max(axis=1)
+    is_correct = probabilities.argmax(axis=1) == true
+    numbers = np.minimum((confidence * bins).astype(int), bins - 1)
+    members = numbers[:, None] == np.unique(numbers)  # one column per bin that is not empty
+    rows = [(confidence[rows].mean(), is_correct[rows].sum(), rows.sum()) for rows in members.T]
+    table = add_intervals(pd.DataFrame(rows, columns=["confidence", "correct", "total"]))
+    draws = np.random.default_rng(seed).random((N_SIMULATIONS, len(confidence)))
+    simulated = _measure_error(confidence, members, draws < confidence)
     labels = range(probabilities.shape[1])
-    brier = brier_score_loss(true, probabilities, labels=labels, scale_by_half=False)
-    chance = float(drawn.mean()), float(np.quantile(drawn, 0.95))
-    return Calibration(table, float(error(correct)), chance, float(brier))
+    return Calibration(
+        bins=table,
+        error=float(_measure_error(confidence, members, is_correct)),
+        by_chance=(float(simulated.mean()), float(np.quantile(simulated, 0.95))),
+        brier=float(brier_score_loss(true, probabilities, labels=labels, scale_by_half=False)),
+    )
 
 
-def _error(sure: np.ndarray, bins: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Return the expected calibration error; `bins` says of each image in which bin it is."""
-    return np.abs((sure - correct) @ bins).sum(axis=-1) / len(sure)
+def _measure_error(
+    confidence: np.ndarray, members: np.ndarray, is_correct: np.ndarray
+) -> np.ndarray:
+    """Return the expected calibration error of each row of `is_correct`."""
+    return np.abs((confidence - is_correct) @ members).sum(axis=-1) / len(confidence)
 
 
 def fit_temperature(predictions: pd.DataFrame) -> float:
-    """Return the temperature that makes a network as sure as it should be.
+    """Return the temperature that calibrates a model best.
 
-    The one number that its logits are divided by, such that the mean cross-entropy is lowest
-    (temperature scaling; Guo et al. 2017, Proceedings of Machine Learning Research 70, 1321). Above
-    1 the network was too sure. It changes no answer, only how sure it is.
+    The logits are divided by this number, so that the mean cross-entropy is lowest (temperature
+    scaling; Guo et al. 2017, Proceedings of Machine Learning Research 70, 1321). Above 1 the model
+    was overconfident. Scaling changes the probabilities, not the predicted classes.
 
     Parameters
     ----------
     predictions : DataFrame
-        Of the validation images, never of the test.
+        Of the validation images, never of the test images.
 
     Returns
     -------
     float
-        From 0.05 to 20; at the lower end where every answer is right.
+        From 0.05 to 20; near the lower end if every prediction is correct.
     """
-    probabilities, true = _of(predictions)
+    probabilities, true = _normalize(predictions)
     labels = range(probabilities.shape[1])
 
-    def loss(log_temperature: float) -> float:
-        return log_loss(true, _heated(probabilities, np.exp(log_temperature)), labels=labels)
+    def measure_loss(log_temperature: float) -> float:
+        rescaled = _rescale_logits(probabilities, np.exp(log_temperature))
+        return log_loss(true, rescaled, labels=labels)
 
-    ends = np.log([COOLEST, HOTTEST])
-    return float(np.exp(minimize_scalar(loss, bounds=ends, method="bounded").x))
+    bounds = np.log(TEMPERATURE_RANGE)
+    return float(np.exp(minimize_scalar(measure_loss, bounds=bounds, method="bounded").x))
 
 
 def apply_temperature(predictions: pd.DataFrame, temperature: float) -> pd.DataFrame:
-    """Return predictions as a network gives them whose logits are divided by `temperature`.
+    """Return the predictions of the same model after its logits are divided by `temperature`.
 
     Raises
     ------
     InputError
-        If it is not above 0, or there are no predictions.
+        If the temperature is not above 0, or it is not a table of predictions.
     """
-    probabilities, _ = _of(predictions)
+    probabilities, _ = _normalize(predictions)
     if not (isinstance(temperature, Real) and 0 < temperature < np.inf):
         raise InputError(f"temperature={temperature!r}: expected a number above 0")
-    heated = _heated(probabilities, temperature)
+    rescaled = _rescale_logits(probabilities, temperature)
     columns = [f"{PROBABILITY}{name}" for name in class_names(predictions)]
-    return predictions.assign(**dict(zip(columns, heated.T, strict=True)))
+    return predictions.assign(**dict(zip(columns, rescaled.T, strict=True)))
 
 
-def _heated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def _rescale_logits(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return softmax(np.log(np.maximum(probabilities, SMALLEST)) / temperature, axis=1)
 
 
-def _of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities that add up to 1 to the last digit, and the true classes."""
+def _normalize(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities that sum to 1 without rounding errors, and the true labels."""
     _, probabilities, true = as_arrays(predictions)
     return probabilities / probabilities.sum(axis=1, keepdims=True), true

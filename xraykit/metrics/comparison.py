@@ -1,4 +1,4 @@
-"""Whether two networks differ, asked of the same images."""
+"""Tests of whether two models differ, most of them on the same images."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -10,36 +10,36 @@ from scipy.stats import binom, binomtest
 from ..errors import InputError, check_kind
 from .intervals import Proportion
 
-MOST_PICTURES = 10_000_000
+MAX_IMAGES = 10_000_000
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]:
     """Compare two tables of predictions of the same images by the exact McNemar test.
 
-    Only the images that one gets right and the other wrong tell which is better; if neither is,
-    each of them falls to either with even odds (McNemar 1947, Psychometrika 12, 153; exact
-    binomial, two-sided, as in SciPy).
+    Only the images that exactly one model predicts correctly show which is better. If the models
+    are equally good, each of these images favors either model with probability 1/2 (McNemar 1947,
+    Psychometrika 12, 153; exact binomial, two-sided, as in SciPy).
 
     Parameters
     ----------
     first, second : DataFrame
-        As `predict` gives them, or one repeat of `cross_validate`, in any order.
+        As `predict` returns them, or one repeat of `cross_validate`, in any order.
 
     Returns
     -------
     only_first, only_second : int
-        How many images the one alone got right.
+        Number of images that only the first, or only the second, predicts correctly.
     p : float
 
     Raises
     ------
     InputError
-        If they are no tables of predictions, or not about the same images.
+        If they are not tables of predictions of the same images.
 
     Examples
     --------
-    >>> said = pd.DataFrame({"path": ["a", "b"], "true": ["x", "x"], "predicted": ["x", "y"]})
-    >>> mcnemar(said, said.assign(predicted="x"))
+    >>> first = pd.DataFrame({"path": ["a", "b"], "true": ["x", "x"], "predicted": ["x", "y"]})
+    >>> mcnemar(first, first.assign(predicted="x"))
     (0, 1, 1.0)
     """
     for table in (first, second):
@@ -49,19 +49,17 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> tuple[int, int, float]
                 "Expected tables from xk.predict, with columns path, true and predicted; found "
                 f"{len(table)} rows of {', '.join(map(str, table))}"
             )
-    true, other = (table.set_index("path")["true"].sort_index() for table in (first, second))
+    first, second = (table.set_index("path").sort_index() for table in (first, second))
+    true, other = first["true"], second["true"]
     if not true.index.is_unique or not true.equals(other):
-        both = len(set(true.items()) & set(other.items()))
+        common = len(set(true.items()) & set(other.items()))
         raise InputError(
-            "Expected predictions of the same images, each of them once; found "
-            f"{len(true)} and {len(other)}, of which {both} are the same"
+            "Expected predictions of the same images, one row per image; found "
+            f"{len(true)} and {len(other)}, of which {common} are the same"
         )
-    correct = [
-        (table["true"] == table["predicted"]).set_axis(table["path"]).sort_index()
-        for table in (first, second)
-    ]
-    only_first = int((correct[0] & ~correct[1]).sum())
-    only_second = int((correct[1] & ~correct[0]).sum())
+    first_correct, second_correct = (table["predicted"] == true for table in (first, second))
+    only_first = int((first_correct & ~second_correct).sum())
+    only_second = int((second_correct & ~first_correct).sum())
     differing = only_first + only_second
     p = float(binomtest(only_first, differing).pvalue) if differing else 1.0
     return only_first, only_second, p
@@ -71,9 +69,9 @@ def compare_proportions(first: Proportion, second: Proportion) -> tuple[float, f
     """Return how much larger the second proportion is, with Newcombe's 95 % interval.
 
     For two proportions that are both uncertain, such as a published and a measured accuracy. They
-    differ significantly if the interval excludes 0. It is Newcombe's hybrid score interval, made
-    from both Wilson intervals (Newcombe 1998, Statistics in Medicine 17, 873, method 10). It takes
-    the two as independent: for two networks and the same images `mcnemar` sees more.
+    differ significantly if the interval excludes 0. Newcombe's hybrid score interval combines both
+    Wilson intervals (Newcombe 1998, Statistics in Medicine 17, 873, method 10). It assumes that
+    the two are independent: for two models on the same images `mcnemar` has more power.
 
     Parameters
     ----------
@@ -88,7 +86,7 @@ def compare_proportions(first: Proportion, second: Proportion) -> tuple[float, f
     Raises
     ------
     InputError
-        If one is not a proportion, or is of no image.
+        If one is not a proportion, or its total is 0.
 
     Examples
     --------
@@ -96,19 +94,19 @@ def compare_proportions(first: Proportion, second: Proportion) -> tuple[float, f
     >>> f"{difference:.4f} [{low:.4f}, {high:.4f}]"  # Newcombe's example (a)
     '0.2000 [0.0524, 0.3339]'
     """
-    for given in (first, second):
-        check_kind(given, Proportion, "a proportion, such as xk.Proportion(28, 36)")
-        if not given.total:
+    for proportion in (first, second):
+        check_kind(proportion, Proportion, "a proportion, such as xk.Proportion(28, 36)")
+        if not proportion.total:
             raise InputError("Expected proportions of at least one image, found 0/0")
-    low = [given.fraction - given.interval[0] for given in (first, second)]
-    high = [given.interval[1] - given.fraction for given in (first, second)]
+    low = [proportion.fraction - proportion.interval[0] for proportion in (first, second)]
+    high = [proportion.interval[1] - proportion.fraction for proportion in (first, second)]
     difference = second.fraction - first.fraction
     below, above = np.hypot(low[1], high[0]), np.hypot(high[1], low[0])
     return difference, float(difference - below), float(difference + above)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Correct p values of several tests at once (Holm 1979, Scandinavian J. of Statistics 6, 65).
+    """Correct p-values for multiple tests (Holm 1979, Scandinavian J. of Statistics 6, 65).
 
     Examples
     --------
@@ -126,13 +124,14 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def required_test_size(
     first: pd.DataFrame, second: pd.DataFrame, power: float = 0.8, level: float = 0.05
 ) -> int | None:
-    """Return how many test images it takes to tell two networks apart.
+    """Return how many test images are needed to show that two models differ.
 
-    If among new images as many are right by the first alone, and by the second alone, as among
-    these, so many give the exact McNemar test a p of `level` or less with probability `power`. What
-    few images say of these shares is vague, and so is the number: of 6 against 3 in 36 it is 298,
-    but of such sets drawn anew half give less than 100, more than 700 or none. (Power goes up in
-    saw teeth: where most images differ, a few less may do.)
+    With this number of new images the exact McNemar test gives p ≤ `level` with probability
+    `power`. It assumes that the fractions of images which only one model predicts correctly are
+    those of the given predictions. Few images say little about these fractions, and so the number
+    is uncertain: for 6 against 3 of 36 it is 298, but half of the test sets that are drawn from
+    the same fractions give less than 100, more than 700 or none. (Power does not rise steadily
+    with the number of images: if most images differ, a few less may be enough.)
 
     Parameters
     ----------
@@ -144,8 +143,7 @@ def required_test_size(
     Returns
     -------
     int or None
-        None where both alone are right equally often, or nearly: as far as these images tell, no
-        number up to ten million would do.
+        None if both counts are equal, or so close that ten million images are too few.
 
     Raises
     ------
@@ -156,46 +154,48 @@ def required_test_size(
     --------
     >>> images = pd.DataFrame({"path": range(36), "true": "x"})
     >>> first = images.assign(predicted=list("x" * 27 + "y" * 9))
-    >>> second = images.assign(predicted=list("y" * 5 + "x" * 29 + "yy"))  # 29 right, not 27
+    >>> second = images.assign(predicted=list("y" * 5 + "x" * 29 + "yy"))  # 29 correct, not 27
     >>> required_test_size(first, second)
     877
     """
-    for name, share in (("power", power), ("level", level)):
-        if not (isinstance(share, Real) and 0 < share < 1):
-            raise InputError(f"{name}={share!r}: expected a number above 0 and below 1")
+    for name, value in (("power", power), ("level", level)):
+        if not (isinstance(value, Real) and 0 < value < 1):
+            raise InputError(f"{name}={value!r}: expected a number above 0 and below 1")
     only_first, only_second, _ = mcnemar(first, second)
     if only_first == only_second:
         return None
-    shares = only_first / len(first), only_second / len(first)
-    few, many = 0, 1
-    while mcnemar_power(many, *shares, level) < power:
-        few, many = many, 2 * many
-        if many > MOST_PICTURES:
+    fractions = only_first / len(first), only_second / len(first)
+    too_few, enough = 0, 1
+    while mcnemar_power(enough, *fractions, level) < power:
+        too_few, enough = enough, 2 * enough
+        if enough > MAX_IMAGES:
             return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        enough = mcnemar_power(middle, *shares, level) >= power
-        few, many = (few, middle) if enough else (middle, many)
-    return many
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        is_enough = mcnemar_power(middle, *fractions, level) >= power
+        too_few, enough = (too_few, middle) if is_enough else (middle, enough)
+    return enough
 
 
 def mcnemar_power(images: int, only_first: float, only_second: float, level: float = 0.05) -> float:
-    """Return the probability that the exact two-sided McNemar test gives `level` or less.
+    """Return the probability that the exact two-sided McNemar test gives p ≤ `level`.
 
-    Summed over how many of the images differ, and how these fall.
+    It is the sum over the number of images on which the models differ.
 
     Parameters
     ----------
     images : int
     only_first, only_second : float
-        Shares of images that the one alone gets right, not both 0.
+        Fractions of images that only one model predicts correctly, not both 0.
     level : float
     """
-    share = only_first + only_second
-    middle, width = images * share, 10 * np.sqrt(images * share * (1 - share)) + 10
-    differing = np.arange(max(0, middle - width), min(images, middle + width) + 1).astype(int)
-    most = binom.ppf(level / 2, differing, 0.5)  # of the rarer kind that is rare enough
-    most -= binom.cdf(most, differing, 0.5) > level / 2
-    odds = only_first / share
-    found = binom.cdf(most, differing, odds) + binom.sf(differing - most - 1, differing, odds)
-    return float(binom.pmf(differing, images, share) @ found)
+    fraction = only_first + only_second
+    mean, width = images * fraction, 10 * np.sqrt(images * fraction * (1 - fraction)) + 10
+    differing = np.arange(max(0, mean - width), min(images, mean + width) + 1).astype(int)
+    critical = binom.ppf(level / 2, differing, 0.5)  # the largest count that is significant
+    critical -= binom.cdf(critical, differing, 0.5) > level / 2
+    odds = only_first / fraction
+    power = binom.cdf(critical, differing, odds) + binom.sf(
+        differing - critical - 1, differing, odds
+    )
+    return float(binom.pmf(differing, images, fraction) @ power)

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves, with bands from patients drawn anew."""
+"""ROC and precision-recall curves, with 95 % bands from a bootstrap over patients."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,16 @@ AREAS = ("area under ROC", "average precision")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Curves:
-    """ROC and precision-recall curves of classes, each against all the others.
+    """ROC and precision-recall curves of classes, each against all others.
 
     Attributes
     ----------
     points : DataFrame
-        A row a class and x from 0 to 1: sensitivity (where x is the share of the others that is
-        called the class, 1 - specificity) and precision (where x is the sensitivity), each with
-        _low and _high, the 95 % band point by point.
+        One row per class and x from 0 to 1: sensitivity (x is the false positive rate) and
+        precision (x is the sensitivity), each with _low and _high, the pointwise 95 % band.
     areas : DataFrame
-        A row a class: area under the ROC curve and average precision, each with its 95 % interval
-        as text; images and patients, and how many images are of the class.
+        One row per class: area under the ROC curve and average precision, each with its 95 %
+        interval as text; the number of images of the class, of all images and of patients.
     """
 
     points: pd.DataFrame
@@ -40,84 +39,90 @@ class Curves:
 def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
     """Return ROC and precision-recall curves, with 95 % bands by patient.
 
-    The bands are SciPy's percentile bootstrap: 999 times as many patients are drawn with
-    replacement, those with and those without images of the class apart, each with all their
-    images. A bootstrap can't see mistakes that were not made: where no image is out of order,
-    the band has no width, and the areas say so; how little a few images prove, Wilson's interval
-    tells. Nor is it wide enough elsewhere where few images are of the class: with nine the
-    intervals hold the truth in 85 to 90 of 100 test sets, and are too high more often than too low.
+    The bands are SciPy's percentile bootstrap with 999 resamples. Patients are resampled with all
+    their images, separately those with and those without images of the class. If the ranking is
+    perfect, the bootstrap sees no mistakes: the band has no width, and the areas say so; Wilson's
+    interval shows how little a few images prove. With few images of the class the bands are too
+    narrow: with nine, the intervals hold the truth in 85 to 90 of 100 test sets, and are too high
+    more often than too low.
 
     Parameters
     ----------
     predictions : DataFrame
-        As `predict` gives them. Of two classes the second one alone is drawn, the positive class.
+        As `predict` returns it. Of two classes only the second, the positive class, has a curve.
     seed : int
 
     Raises
     ------
     InputError
-        If it is no table of predictions, or a class or its others have fewer than two patients.
+        If it is not a table of predictions, or fewer than two patients have images of a class, or
+        only images of others.
     """
-    check_whole_number("seed", seed, least=0)
+    check_whole_number("seed", seed, 0)
     names, _, _ = as_arrays(predictions, ("patient",))
-    found = {
-        name: _with_band(predictions, name, seed)
-        for name in (names[1:] if len(names) == 2 else names)
-    }
-    points = pd.concat([table for table, _ in found.values()], ignore_index=True)
-    return Curves(points, pd.DataFrame({name: areas for name, (_, areas) in found.items()}).T)
+    points, areas = {}, {}
+    for name in names[1:] if len(names) == 2 else names:
+        points[name], areas[name] = _bootstrap_curves(predictions, name, seed)
+    return Curves(pd.concat(points.values(), ignore_index=True), pd.DataFrame(areas).T)
 
 
-def _with_band(
+def _bootstrap_curves(
     predictions: pd.DataFrame, name: str, seed: int
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     """Return the points and the areas of one class."""
-    of_class = (predictions["true"] == name).to_numpy()
-    sure = predictions[f"{PROBABILITY}{name}"].to_numpy()
-    patients, owner = np.unique(predictions["patient"], return_inverse=True)
-    with_it = np.isin(np.arange(len(patients)), owner[of_class])
-
-    if min(with_it.sum(), len(patients) - with_it.sum()) < 2:
+    is_class = (predictions["true"] == name).to_numpy()
+    probabilities = predictions[f"{PROBABILITY}{name}"].to_numpy()
+    patients, owners = np.unique(predictions["patient"], return_inverse=True)
+    has_class = np.isin(np.arange(len(patients)), owners[is_class])
+    if min(has_class.sum(), len(patients) - has_class.sum()) < 2:
         raise InputError(
             f"Expected images of {name} and of others, of two patients each at least: found "
-            f"{with_it.sum()} and {len(patients) - with_it.sum()} patients"
+            f"{has_class.sum()} and {len(patients) - has_class.sum()} patients"
         )
 
-    def measured(*drawn: np.ndarray) -> np.ndarray:
-        times = np.bincount(np.concatenate(drawn), minlength=len(patients))
-        return _curve(of_class, sure, times[owner])
+    def measure(*sample: np.ndarray) -> np.ndarray:
+        weights = np.bincount(np.concatenate(sample), minlength=len(patients))
+        return _measure_curves(is_class, probabilities, weights[owners])
 
-    groups = [np.flatnonzero(with_it), np.flatnonzero(~with_it)]
-    band = bootstrap(
+    groups = [np.flatnonzero(has_class), np.flatnonzero(~has_class)]
+    interval = bootstrap(
         groups,
-        measured,
+        measure,
         n_resamples=RESAMPLES,
         method="percentile",
         vectorized=False,
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    found = [measured(*groups), band.low, band.high]
-    areas = {kind: _said(*(each[place] for each in found)) for place, kind in enumerate(AREAS)}
-    areas |= {"of the class": of_class.sum(), "images": len(sure), "patients": len(patients)}
-    table = {"class": name, "x": GRID}
+    estimates = np.stack([measure(*groups), interval.low, interval.high])
+    areas = {kind: _format_area(*estimates[:, i]) for i, kind in enumerate(AREAS)}
+    areas |= {"of the class": is_class.sum(), "images": len(is_class), "patients": len(patients)}
+    points = {"class": name, "x": GRID}
     for kind, start in (("sensitivity", 2), ("precision", 2 + len(GRID))):
-        for end, each in zip(("", "_low", "_high"), found, strict=True):
-            table[kind + end] = each[start : start + len(GRID)]
-    return pd.DataFrame(table), areas
+        for suffix, values in zip(("", "_low", "_high"), estimates, strict=True):
+            points[kind + suffix] = values[start : start + len(GRID)]
+    return pd.DataFrame(points), areas
 
 
-def _said(area: float, low: float, high: float) -> str:
+def _format_area(area: float, low: float, high: float) -> str:
     if np.isclose(low, high):
-        return f"{area:.2f} ({'none out total order' if np.isclose(area, 1) else 'no interval'})"
+        return f"{area:.2f} ({'perfect ranking' if np.isclose(area, 1) else 'no interval'})"
     return f"{area:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _curve(of_class: np.ndarray, sure: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return both areas, then sensitivity and precision along GRID, of images so many times."""
-    others, found, _ = roc_curve(of_class, sure, sample_weight=times, drop_intermediate=False)
-    hits, alarms = found * times[of_class].sum(), others * times[~of_class].sum()
-    precision = np.divide(hits, hits + alarms, out=np.ones_like(hits), where=hits + alarms > 0)
-    average = np.diff(found) @ precision[1:]
-    sensitivity = found[np.searchsorted(others, GRID, side="right") - 1]
-    at_sensitivity = precision[np.searchsorted(found, GRID - 1e-9)]
-    return np.concatenate([[auc(others, found), average], sensitivity, at_sensitivity])
+def _measure_curves(
+    is_class: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return both areas, then sensitivity and precision on GRID, of weighted images."""
+    false_positive_rate, sensitivity, _ = roc_curve(
+        is_class, probabilities, sample_weight=weights, drop_intermediate=False
+    )
+    hits = sensitivity * weights[is_class].sum()
+    predicted = hits + false_positive_rate * weights[~is_class].sum()
+    precision = np.divide(hits, predicted, out=np.ones_like(hits), where=predicted > 0)
+    return np.concatenate(
+        [
+            [auc(false_positive_rate, sensitivity), np.diff(sensitivity) @ precision[1:]],
+            sensitivity[np.searchsorted(false_positive_rate, GRID, side="right") - 1],
+            precision[np.searchsorted(sensitivity, GRID - 1e-9)],
+        ]
+    )

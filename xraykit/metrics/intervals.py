@@ -12,8 +12,8 @@ from ..errors import InputError
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the confidence interval of a fraction, from 0 to 1.
 
-    Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy. Of no
-    image at all it is (0, 1).
+    Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy. If the
+    total is 0, it is (0, 1).
     """
     if not total:
         return 0.0, 1.0
@@ -104,7 +104,7 @@ def add_intervals(table: pd.DataFrame) -> pd.DataFrame:
       model  correct  total   low  high
     0     a       27     36  0.59  0.86
     """
-    correct, total = table[_count_column(table)], table["total"]
+    correct, total = table[_find_count_column(table)], table["total"]
     ends = [
         wilson_interval(int(first), int(second)) if pd.notna(second) else (None, None)
         for first, second in zip(correct, total, strict=True)
@@ -120,14 +120,18 @@ def label_columns(table: pd.DataFrame) -> list[str]:
     Raises
     ------
     InputError
-        If it is not a table of counts.
+        If it is not a table of counts, or has no labels.
     """
-    return list(table.columns[: table.columns.get_loc(_count_column(table))])
+    count = _find_count_column(table)
+    labels = list(table.columns[: table.columns.get_loc(count)])
+    if not labels:
+        raise InputError(f"Expected a table of counts with labels before {count}; found none")
+    return labels
 
 
 def format_counts(table: pd.DataFrame) -> pd.Series:
     """Return the text of each count of a table, "" where it is missing."""
-    counts = table[[_count_column(table), "total"]].to_numpy()
+    counts = table[[_find_count_column(table), "total"]].to_numpy()
     texts = [
         str(Proportion(int(correct), int(total))) if pd.notna(total) else ""
         for correct, total in counts
@@ -156,25 +160,23 @@ def display_table(table: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> table = pd.DataFrame({"group": ["adults"], "predicted": ["covid"]})
-    >>> display_table(table.assign(count=3, total=4))
-    predicted               covid
-    group
-    adults     3/4 = 75 % [30, 95]
+    >>> display_table(table.assign(count=3, total=4)).to_dict()
+    {'covid': {'adults': '3/4 = 75 % [30, 95]'}}
     """
     *rows, columns = label_columns(table)
     wide = table[[*rows, columns]].assign(text=format_counts(table))
     if not rows:
-        return wide.set_index(columns).rename(columns={"text": _count_column(table)})
+        return wide.set_index(columns).rename(columns={"text": _find_count_column(table)})
     texts = wide.set_index([*rows, columns])["text"]
     return texts.unstack(sort=False).fillna("")  # noqa: PD010 - pivot_table would sort
 
 
-def _count_column(table: pd.DataFrame) -> str:
+def _find_count_column(table: pd.DataFrame) -> str:
     for name in ("correct", "count"):
         if isinstance(table, pd.DataFrame) and {name, "total"} <= set(table):
             return name
-    found = ", ".join(map(str, table)) if isinstance(table, pd.DataFrame) else type(table).__name__
+    columns = map(str, table) if isinstance(table, pd.DataFrame) else [type(table).__name__]
     raise InputError(
         "Expected a table of counts, with columns correct (or count) and total, such as "
-        f"xk.evaluate_perturbations returns; found {found}"
+        f"xk.evaluate_perturbations returns; found {', '.join(columns)}"
     )

@@ -1,4 +1,4 @@
-"""Predictions: a row an image, each with its own path, so that nothing can change places."""
+"""Predictions: one row per image, with its path, so that rows cannot be confused."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PROBABILITY = "probability_"  # the columns' prefix; the rest is the class
 
 
 def tabulate(images: ImageSet, probabilities: np.ndarray) -> pd.DataFrame:
-    """Return the table that `predict` gives, of probabilities of shape (images, classes)."""
+    """Return the table of `predict` for probabilities of shape (images, classes)."""
     names = np.array(images.class_names)
     return pd.DataFrame(
         {
@@ -26,18 +26,18 @@ def tabulate(images: ImageSet, probabilities: np.ndarray) -> pd.DataFrame:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Return predictions that `xk.save_results` kept.
+    """Return predictions that `xk.save_results` wrote.
 
     Raises
     ------
     InputError
-        If the file can't be read or is of something else.
+        If the file can't be read, or is not a table of predictions.
     """
     try:
         predictions = pd.read_csv(path, keep_default_na=False)
     except (OSError, ValueError) as error:
-        why = str(error).strip().replace("\n", " ")
-        raise InputError(f"{path} can't be read as a table of predictions: {why}") from error
+        message = str(error).strip().replace("\n", " ")
+        raise InputError(f"{path} can't be read as a table of predictions: {message}") from error
     as_arrays(predictions)
     return predictions
 
@@ -45,41 +45,38 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def as_arrays(
     predictions: pd.DataFrame, needed: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Return the classes, the probabilities (a column a class), and the true classes as numbers.
+    """Return class names, probabilities of shape (images, classes), and true labels as numbers.
 
-    `needed` are columns that there must be besides true, predicted and the probabilities.
+    `needed` names columns that are required besides true, predicted and the probabilities.
 
     Raises
     ------
     InputError
-        If the table is not one of predictions, or empty, or something in it makes no sense.
+        If it is not a table of predictions, is empty, or holds other classes or no probabilities.
     """
     check_kind(predictions, pd.DataFrame, "a table from xk.predict")
-    found = f"{len(predictions)} rows of {', '.join(map(str, predictions.columns))}"
     names = class_names(predictions)
     columns = ("true", "predicted", *needed)
     if not len(predictions) or not names or not set(columns) <= set(predictions):
         raise InputError(
             f"Expected a table from xk.predict, with columns {', '.join(columns)} and "
-            f"probability_CLASS; found {found}"
+            f"probability_CLASS; found {len(predictions)} rows of "
+            f"{', '.join(map(str, predictions.columns))}"
         )
-    strange = set(predictions["true"]) | set(predictions["predicted"])
-    if strange - set(names):
-        raise InputError(
-            f"Expected the classes {', '.join(names)}; found {min(map(str, strange - set(names)))}"
-        )
-    columns = predictions[[f"{PROBABILITY}{name}" for name in names]]
-    probabilities = columns.apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    unknown = (set(predictions["true"]) | set(predictions["predicted"])) - set(names)
+    if unknown:
+        raise InputError(f"Expected the classes {', '.join(names)}; found {min(map(str, unknown))}")
+    values = predictions[[f"{PROBABILITY}{name}" for name in names]]
+    probabilities = values.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     sums = probabilities.sum(axis=1)
     if not ((probabilities >= 0).all() and np.allclose(sums, 1, atol=0.01)):
         raise InputError(
-            "Expected probabilities from 0 to 1 that add up to 1; found others, or none, in some "
-            "rows"
+            "Expected probabilities from 0 to 1 that add up to 1; found other or missing values"
         )
     return names, probabilities, np.array([names.index(name) for name in predictions["true"]])
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
-    """Return the classes that a table of predictions is about, in the order of the labels."""
+    """Return the class names of a table of predictions, in the order of the labels."""
     columns = [name for name in map(str, predictions.columns) if name.startswith(PROBABILITY)]
     return tuple(name.removeprefix(PROBABILITY) for name in columns)

@@ -13,21 +13,21 @@ from .predictions import as_arrays
 
 MEASURES = "sensitivity", "specificity"
 PREDICTIVE_VALUES = "positive predictive value", "negative predictive value"
-SMALLEST = 1e-7  # a probability below it counts as it, as in Keras' own cross-entropy
+SMALLEST = 1e-7  # smaller probabilities are clipped to it, as in Keras' cross-entropy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scores:
-    """What a table of predictions is worth.
+    """Scores of a table of predictions.
 
     Attributes
     ----------
-    right, of : int
-        Images predicted right, of how many.
+    correct, total : int
+        Number of correct predictions, and of all.
     loss : float
         Mean cross-entropy in nats.
     confusion : DataFrame
-        Counts: a row a true class, a column a predicted one.
+        Counts: one row per true class, one column per predicted class.
     """
 
     correct: int
@@ -37,7 +37,7 @@ class Scores:
 
     @property
     def accuracy(self) -> float:
-        """The share of images predicted right."""
+        """The fraction of correct predictions."""
         return self.correct / self.total
 
     @property
@@ -54,11 +54,11 @@ class Scores:
         return add_intervals(pd.DataFrame(rows))
 
     def one_vs_rest(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return how many of a class are found, of how many, and of the others rejected."""
-        hits, called = self.confusion.loc[name, name], self.confusion[name].sum()
+        """Return (correct, total) of the images of a class, and of all other images."""
+        hits, predicted = self.confusion.loc[name, name], self.confusion[name].sum()
         positives = self.confusion.loc[name].sum()
         negatives = self.total - positives
-        return (int(hits), int(positives)), (int(negatives - called + hits), int(negatives))
+        return (int(hits), int(positives)), (int(negatives - predicted + hits), int(negatives))
 
     def __repr__(self) -> str:
         confusion = self.confusion.rename_axis(index="true", columns="predicted")
@@ -69,21 +69,21 @@ class Scores:
 
 
 def score(predictions: pd.DataFrame) -> Scores:
-    """Score a table of predictions, as `predict` gives it.
+    """Score a table of predictions, as `predict` returns it.
 
     Raises
     ------
     InputError
-        If the table is empty, or is not one of predictions.
+        If the table is empty, or is not a table of predictions.
     """
     names, probabilities, labels = as_arrays(predictions)
     true, predicted = predictions["true"], predictions["predicted"]
     counts = confusion_matrix(true, predicted, labels=list(names))
-    of_truth = probabilities[np.arange(len(labels)), labels]
+    of_true_class = probabilities[np.arange(len(labels)), labels]
     return Scores(
         correct=int((true == predicted).sum()),
         total=len(predictions),
-        loss=float(0 - np.log(np.clip(of_truth, SMALLEST, 1)).mean()),  # 0, never -0
+        loss=float(0 - np.log(np.clip(of_true_class, SMALLEST, 1)).mean()),  # 0, never -0
         confusion=pd.DataFrame(counts, index=names, columns=names),
     )
 
@@ -91,16 +91,16 @@ def score(predictions: pd.DataFrame) -> Scores:
 def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
     """Return predictive values of each class at a given prevalence.
 
-    A test set has as many ill as healthy people; a hospital has not. Bayes' rule turns sensitivity
-    and specificity into the probability that an image predicted as a class is of it (positive
-    predictive value), and that one not predicted as it is not (negative predictive value).
+    In a test set there may be as many ill as healthy people; in a hospital there are not. Bayes'
+    rule gives the probability that an image predicted as a class is of that class (positive
+    predictive value), and that one not predicted as it is not of it (negative predictive value).
 
     Parameters
     ----------
     scores : Scores
     prevalence : float
-        Above 0 and below 1: the fraction of the class among the people to be examined; each class
-        in turn, against all others together.
+        Above 0 and below 1: the fraction of people to be examined who have the class; for each
+        class in turn, against all others together.
 
     Returns
     -------
@@ -118,8 +118,11 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
     Examples
     --------
     >>> counts = pd.DataFrame([[90, 10], [5, 95]], ["ill", "well"], ["ill", "well"])
-    >>> predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01).round(2).iloc[0].tolist()
-    ['ill', 'positive predictive value', 0.15, 0.06, 0.33]
+    >>> table = predictive_values(Scores(185, 200, 0.2, counts), prevalence=0.01)
+    >>> print(table.round(2).head(2).to_string(index=False))
+    class                   measure  value  low  high
+      ill positive predictive value   0.15 0.06  0.33
+      ill negative predictive value   1.00 1.00  1.00
     """
     check_kind(scores, Scores, "scores, xk.score(predictions)")
     if not (isinstance(prevalence, Real) and 0 < prevalence < 1):
@@ -152,32 +155,32 @@ def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[f
 
 
 def summarize_cross_validation(predictions: pd.DataFrame) -> str:
-    """Sum up what `cross_validate` gave: images right, and how much that varies.
+    """Summarize the predictions of `cross_validate`: correct images and their variation.
 
-    With several repeats it is the mean number of images right in one of them, whose interval
-    takes the images once, not once a repeat; and the fewest and the most of a repeat. The
-    standard error is over the folds of a repeat (their mean over the repeats), whose training
-    images overlap: it is on the small side (Bengio and Grandvalet 2004, Journal of Machine
-    Learning Research 5, 1089).
+    With several repeats it is the mean number of correct images per repeat, followed by the lowest
+    and the highest. The interval counts each image once, not once per repeat. The standard error
+    is over the folds of a repeat, averaged over the repeats. It is rather too small, because the
+    training images of the folds overlap (Bengio and Grandvalet 2004, Journal of Machine Learning
+    Research 5, 1089).
 
     Examples
     --------
     >>> table = pd.DataFrame({"true": ["a"] * 8, "repeat": [1] * 4 + [2] * 4})
     >>> summarize_cross_validation(table.assign(predicted=list("aaabaabb"), fold=[1, 1, 2, 2] * 2))
-    '3/4 = 75 % [30, 95] on average, 2 to 3 in a repeat, standard error of the share 0.375'
+    '3/4 = 75 % [30, 95] on average, 2 to 3 in a repeat, standard error of the accuracy 0.375'
     """
-    correct = predictions["true"] == predictions["predicted"]
-    counts = correct.groupby(predictions["repeat"]).sum()
-    shares = correct.groupby([predictions["repeat"], predictions["fold"]]).mean()
-    error = shares.groupby("repeat").sem().mean()
-    said = f"{Proportion(*mean_correct(predictions))}"
+    is_correct = predictions["true"] == predictions["predicted"]
+    counts = is_correct.groupby(predictions["repeat"]).sum()
+    accuracies = is_correct.groupby([predictions["repeat"], predictions["fold"]]).mean()
+    error = accuracies.groupby("repeat").sem().mean()
+    text = f"{Proportion(*mean_correct(predictions))}"
     if len(counts) > 1:
-        said += f" on average, {counts.min()} to {counts.max()} in a repeat"
-    return f"{said}, standard error of the share {error:.3f}"
+        text += f" on average, {counts.min()} to {counts.max()} in a repeat"
+    return f"{text}, standard error of the accuracy {error:.3f}"
 
 
 def mean_correct(predictions: pd.DataFrame) -> tuple[int, int]:
-    """Return how many images are right in a repeat, on average and rounded, and of how many."""
-    correct = predictions["true"] == predictions["predicted"]
-    counts = correct.groupby(predictions["repeat"]).agg(["sum", "size"])
+    """Return the mean number of correct images per repeat, rounded, and the number of images."""
+    is_correct = predictions["true"] == predictions["predicted"]
+    counts = is_correct.groupby(predictions["repeat"]).agg(["sum", "size"])
     return int(counts["sum"].mean() + 0.5), int(counts["size"].iloc[0])

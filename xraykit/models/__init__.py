@@ -1,1 +1,1 @@
-"""Networks: raw pixels in, features or class probabilities out."""
+"""Networks: from raw pixels to features or class probabilities."""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from .._keras import keras
 from ..errors import InputError, unknown
-from .weights import load_file, load_imagenet, up_to
+from .weights import end_at_layer, load_file, load_imagenet
 
-# How each network's weights expect their pixels, as `keras.applications` defines it: "caffe" is
-# BGR minus ImageNet's mean, "tf" is -1 to 1, "torch" is ImageNet's mean and deviation a channel.
+# The scaling that each network's weights expect, as `keras.applications` defines it: "caffe" is BGR
+# minus ImageNet's mean, "tf" is -1 to 1, "torch" standardizes each channel as in ImageNet.
 PREPROCESSING = {
     "VGG16": "caffe",
     "VGG19": "caffe",
@@ -38,32 +38,32 @@ def backbone(
 ) -> keras.Model:
     """Build a flat network from raw RGB pixels (0 to 255) to its last feature map.
 
-    Its preprocessing is part of it, so nothing has to be scaled outside and nothing can be scaled
-    twice. Every layer is frozen unless asked otherwise, also with `weights=None`.
+    The preprocessing is part of the network, so images must not be scaled outside. By default all
+    layers are frozen, also with `weights=None`.
 
     Parameters
     ----------
     name : str
         VGG16, VGG19, ResNet50, ResNet50V2, InceptionV3, DenseNet121, MobileNet, MobileNetV2 or
-        EfficientNetB0 of `keras.applications`; or SmallCNN, five convolutions with BatchNorm that
-        are trained from scratch (all of its layers train, and "imagenet" means no weights).
+        EfficientNetB0 of `keras.applications`; or SmallCNN, five convolutions with BatchNorm,
+        trained from scratch (all of its layers train, and "imagenet" means no weights).
     weights : "imagenet", None, or path
         "imagenet" looks in the folder named by `XRAYKIT_WEIGHTS_DIR`, then lets Keras download.
-        None leaves random numbers.
+        None means random weights.
     alpha : float
         Width of MobileNet, MobileNetV2 and SmallCNN.
     end_at : str, optional
-        The layer to end at, such as "conv4_block6_out".
+        The last layer, such as "conv4_block6_out".
     trainable_from : str, optional
-        The first layer to fine-tune; it and all after it in `model.layers` train, such as
-        "block5_conv3".
+        The first layer to fine-tune, such as "block5_conv3"; it and all later ones in
+        `model.layers` train.
     batch_norm : {"frozen", "recalibrate", "train"}
-        Whether BatchNorm layers keep their ImageNet statistics, wherever they stand; are frozen
-        as well, once `train` has estimated the statistics anew on the training images; or all
-        of them train. SmallCNN's train with the rest of it.
+        All BatchNorm layers keep their ImageNet statistics; or `train` first re-estimates the
+        statistics on the training images and then freezes them; or all of these layers train.
+        SmallCNN's layers always train with the rest.
     preprocessing : {"own", "rescale"}
         The scaling that the network's weights expect; or 1/255 for every network, as in the
-        handout of 2020, to see what that does.
+        handout of 2020.
     image_size : int
         Height and width of the images in pixels.
 
@@ -75,7 +75,7 @@ def backbone(
     Raises
     ------
     InputError
-        If a name or value is unknown, or the weights can't be had or don't fit.
+        If a name or value is unknown, or the weights are not available or do not fit.
 
     Examples
     --------
@@ -93,36 +93,38 @@ def backbone(
         raise unknown("preprocessing", preprocessing, SCALINGS)
     if alpha != 1 and name not in WITH_ALPHA:
         raise InputError(
-            f"alpha={alpha}: only {' and '.join(WITH_ALPHA)} come in widths; {name} takes alpha=1"
+            f"alpha={alpha}: only {', '.join(WITH_ALPHA)} have a width; {name} takes alpha=1"
         )
     scaling = PREPROCESSING[name] if preprocessing == "own" else preprocessing
     network = _build(name, alpha, scaling, image_size)
     _check_layer(network, end_at)
     if weights == "imagenet" and name != "SmallCNN":
-        full_size = (224, 224, 3)  # the weights serve every size; Keras warns if none is named
+        full_size = (224, 224, 3)  # the weights fit every size; Keras warns if no size is given
         load_imagenet(
             network,
             name,
             alpha,
             end_at,
-            download=lambda: _application(name, alpha, "imagenet", input_shape=full_size),
+            download=lambda: _build_application(name, alpha, "imagenet", input_shape=full_size),
         )
     elif weights not in (None, "imagenet"):
         load_file(network, Path(weights), end_at)
     if end_at:
-        network = up_to(network, end_at)
+        network = end_at_layer(network, end_at)
     _check_layer(network, trainable_from)
     _set_trainable(network, name, trainable_from, batch_norm)
     return network
 
 
 def _check_layer(network: keras.Model, layer: str | None) -> None:
-    names = [each.name for each in network.layers]
+    names = [candidate.name for candidate in network.layers]
     if layer is not None and layer not in names:
         raise unknown(f"layer of {network.name}", layer, names)
 
 
-def _application(name: str, alpha: float, weights: str | None, **options: object) -> keras.Model:
+def _build_application(
+    name: str, alpha: float, weights: str | None, **options: object
+) -> keras.Model:
     if name in WITH_ALPHA:
         options["alpha"] = alpha
     return getattr(keras.applications, name)(include_top=False, weights=weights, **options)
@@ -130,34 +132,34 @@ def _application(name: str, alpha: float, weights: str | None, **options: object
 
 def _build(name: str, alpha: float, scaling: str, image_size: int) -> keras.Model:
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    scaled = _preprocessing(scaling, pixels)
+    scaled = _scale_pixels(scaling, pixels)
     try:
         if name == "SmallCNN":
-            output = _small_cnn(scaled, alpha)
+            output = _apply_small_cnn(scaled, alpha)
         else:
-            output = _application(name, alpha, None, input_tensor=scaled).output
+            output = _build_application(name, alpha, None, input_tensor=scaled).output
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{name} can't be built at image_size={image_size}, alpha={alpha}: {reason} "
-            "Most networks need 32 pixels or more, InceptionV3 75"
+            f"{name} could not be built with image_size={image_size}, alpha={alpha}: {reason} "
+            "Most networks need at least 32 pixels, InceptionV3 75"
         ) from error
     return keras.Model(pixels, output, name=name)
 
 
-def _preprocessing(kind: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
+def _scale_pixels(scaling: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
     scale, offset = 1 / 127.5, -1.0
-    if kind == "caffe":
+    if scaling == "caffe":
         pixels = pixels[..., ::-1]
         scale, offset = 1.0, [-103.939, -116.779, -123.68]
-    elif kind == "rescale":
+    elif scaling == "rescale":
         scale, offset = 1 / 255, 0.0
-    elif kind == "torch":
+    elif scaling == "torch":
         scale = [1 / (255 * std) for std in IMAGENET_STD]
         offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
-    elif kind == "efficientnet":
-        # Keras' EfficientNet scales its own input, but only the "imagenet" build divides by the
-        # root of the deviation once more, after that; here it is done before, to the same effect.
+    elif scaling == "efficientnet":
+        # Keras' EfficientNet scales its input itself. Only the "imagenet" build then also divides
+        # by the root of the standard deviation; here this is done before, with the same result.
         scale = [std**-0.5 for std in IMAGENET_STD]
         offset = [
             255 * mean * (1 - factor) for mean, factor in zip(IMAGENET_MEAN, scale, strict=True)
@@ -165,17 +167,17 @@ def _preprocessing(kind: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Rescaling(scale, offset, name="preprocessing")(pixels)
 
 
-def _small_cnn(x: keras.KerasTensor, alpha: float) -> keras.KerasTensor:
+def _apply_small_cnn(x: keras.KerasTensor, alpha: float) -> keras.KerasTensor:
     for block, filters in enumerate((8, 16, 32, 64, 128), start=1):
         x = keras.layers.Conv2D(
             round(alpha * filters),
             3,
             padding="same",
-            use_bias=False,  # BatchNorm has one
+            use_bias=False,  # BatchNorm adds one
             kernel_initializer="he_normal",
             name=f"block{block}_conv",
         )(x)
-        # Few images make few steps: at Keras' momentum of 0.99 the averages would lag behind.
+        # Few images give few steps: with Keras' momentum of 0.99 the averages would lag behind.
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"block{block}_norm")(x)
         x = keras.layers.ReLU(name=f"block{block}_relu")(x)
         x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
@@ -189,14 +191,9 @@ def _set_trainable(
     for layer in network.layers:
         trains = trains or layer.name == trainable_from
         if isinstance(layer, keras.layers.BatchNormalization) and name != "SmallCNN":
-            # Freezing the layer itself: calling it with training=False does not hold once the
-            # model is trainable.
+            # Freeze the layer itself: a call with training=False has no effect once the model is
+            # trainable.
             layer.trainable = batch_norm == "train"
             layer.recalibrate = batch_norm == "recalibrate"
         else:
             layer.trainable = trains
-
-
-def to_recalibrate(network: keras.Model) -> list[keras.Layer]:
-    """Return the BatchNorm layers whose statistics are still to be estimated anew."""
-    return [layer for layer in network.layers if getattr(layer, "recalibrate", False)]

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 from .._keras import keras
+from ..data.images import ImageSet, check_images
 from ..errors import InputError, check_kind
 from .backbones import backbone
 
-FEATURES = "features"  # the name of the layer that t-SNE and its kin look at
+FEATURE_LAYER = "features"  # the name of the layer that t-SNE shows
 
 
 def default_head() -> list[keras.Layer]:
     """Return the head for laptops: pooled features, one hidden layer, some dropout."""
     return [
         keras.layers.GlobalAveragePooling2D(name="pool"),
-        keras.layers.Dense(256, activation="relu", name=FEATURES),
+        keras.layers.Dense(256, activation="relu", name=FEATURE_LAYER),
         keras.layers.Dropout(0.2, name="dropout"),
     ]
 
@@ -32,20 +33,20 @@ def build_classifier(
     name : str
         The backbone, as in `backbone`.
     class_names : sequence of str
-        Two end in one sigmoid, the probability of the second; more end in a softmax.
+        Two classes end in one sigmoid, the probability of the second; more end in a softmax.
     head : sequence of Keras layers, optional
-        What stands between backbone and output, one layer named "features" among them; the output
-        layer is added. Layers are copied, so one head serves many models. By default
+        The layers between backbone and output, one of them named "features"; the output layer is
+        added. Layers are copied, so one head serves many models. By default
         GlobalAveragePooling2D, Dense 256 (features), Dropout 0.2.
     seed : int
-        Of the new weights and dropout. Sets the random state of Python, NumPy and TensorFlow.
+        Random seed for new weights and dropout; also sets Python's, NumPy's and TensorFlow's.
     **backbone_options
         Passed on to `backbone`: weights, alpha, end_at, trainable_from, batch_norm, image_size.
 
     Raises
     ------
     InputError
-        If the head has no layer named "features", or fits neither the backbone nor itself.
+        If the head has no layer named "features", or its layers do not fit.
 
     Examples
     --------
@@ -61,11 +62,11 @@ def build_classifier(
     head = default_head() if head is None else list(head)
     names = [layer.name for layer in head]
     if len(set(names)) < len(names):
-        raise InputError(f"Layers of the head share a name: {', '.join(names)}. Name each apart")
-    if FEATURES not in names:
+        raise InputError(f"Layers of the head share a name: {', '.join(names)}. Rename one of them")
+    if FEATURE_LAYER not in names:
         raise InputError(
-            "The head has no layer named 'features': give the layer whose output t-SNE should show "
-            f"that name. Found {', '.join(names) or 'no layer'}"
+            "The head has no layer named 'features': give that name to the layer that t-SNE should "
+            f"show. Found {', '.join(names) or 'no layer'}"
         )
     keras.utils.set_random_seed(seed)
     base = backbone(name, **backbone_options)
@@ -81,30 +82,56 @@ def build_classifier(
             f"The head ends in shape {x.shape}, expected (None, features): "
             "begin it with Flatten or GlobalAveragePooling2D"
         )
-    return keras.Model(base.input, _output(len(class_names))(x), name=f"{name}_classifier")
+    units, activation = (1, "sigmoid") if len(class_names) == 2 else (len(class_names), "softmax")
+    output = keras.layers.Dense(units, activation=activation, name="probability")(x)
+    return keras.Model(base.input, output, name=f"{name}_classifier")
 
 
 def trainable_parameters(model: keras.Model) -> int:
-    """Return how many of a model's parameters are trained."""
+    """Return the number of a model's trainable parameters."""
     return sum(weight.shape.num_elements() for weight in model.trainable_weights)
 
 
-def check_model(given: object) -> None:
-    """Raise the error for what is no model."""
-    check_kind(given, keras.Model, "a Keras model, such as xk.build_classifier gives")
+def choose_loss(model: keras.Model) -> str:
+    """Return Keras' name of the cross-entropy loss that fits a classifier's output."""
+    is_binary = model.output_shape[-1] == 1
+    return "binary_crossentropy" if is_binary else "sparse_categorical_crossentropy"
+
+
+def check_model(model: object) -> None:
+    """Raise InputError unless this is a Keras model."""
+    check_kind(model, keras.Model, "a Keras model, such as xk.build_classifier returns")
 
 
 def check_flat(model: keras.Model) -> None:
-    """Raise InputError where a network stands inside a model as one of its layers."""
+    """Raise InputError if one of a model's layers is a network itself."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             raise InputError(
-                f"The network {layer.name!r} is a layer of the model, which can't be looked into: "
-                "build it flat, from base.input and base.output, keras.Model(base.input, …)"
+                f"The network {layer.name!r} is a layer of the model, so its inner layers are not "
+                "accessible: build it flat, keras.Model(base.input, …) from base.output"
             )
 
 
-def _output(classes: int) -> keras.Layer:
-    if classes == 2:
-        return keras.layers.Dense(1, activation="sigmoid", name="probability")
-    return keras.layers.Dense(classes, activation="softmax", name="probability")
+def check_model_fits_images(model: keras.Model, images: ImageSet) -> None:
+    """Raise InputError unless the model gives class probabilities for these images."""
+    check_model(model)
+    check_images(images)
+    expected, actual = model.input_shape[1:], images.pixels.shape[1:]
+    if expected != actual:
+        raise InputError(
+            f"The model takes images of shape {expected}, the task has {actual}: "
+            "use the same image_size for both"
+        )
+    n_classes = len(images.class_names)
+    valid = [(str(n_classes), "softmax")] + ([("1", "sigmoid")] if n_classes == 2 else [])
+    last = model.layers[-1]
+    units = "×".join(map(str, model.output_shape[1:]))
+    activation = getattr(getattr(last, "activation", None), "__name__", "none")
+    if (units, activation) not in valid:
+        options = " or ".join(" with ".join(option) for option in valid)
+        hint = ". Pool or flatten the feature maps first" if "×" in units else ""
+        raise InputError(
+            f"The model's last layer {last.name!r} has output {units} with activation "
+            f"{activation}: {n_classes} classes need {options}{hint}"
+        )

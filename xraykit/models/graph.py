@@ -1,109 +1,108 @@
-"""Where a network can be cut: what never changes while it trains, and the rest."""
+"""A model's graph: where its frozen part ends."""
 
 import json
 from collections.abc import Iterator
 
 from .._keras import keras
 
-LAMBDA = keras.layers.Lambda
-NAMING = ("name", "keras_history", "input_layers", "output_layers")  # where a config names layers
+NAME_KEYS = ("name", "keras_history", "input_layers", "output_layers")  # hold names of layers
 
 
 class NotCacheableError(Exception):
-    """Nothing of a training can be kept; its text is the reason, as a person would say it."""
+    """No features of a model can be cached; the text is the reason."""
 
 
 def split_frozen(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Return a network in two parts, which share its layers.
+    """Split a model into its frozen part and the rest, which share its layers.
 
-    The first part has the layers that give the same output for the same image throughout a
-    training, up to the last one through which everything passes; the second has the rest.
+    The output of the first part stays the same for the same image throughout training. It ends at
+    the last such layer that all data passes through.
 
     Raises
     ------
     NotCacheableError
-        If the frozen part holds dropout in use or BatchNorm in training mode, or there is none.
+        If the frozen part contains active dropout or BatchNorm in training mode, or is empty.
     """
     operations = getattr(model, "operations", model.layers)
-    changing = [_changes(operation) for operation in operations]
-    if "trains" not in changing:
-        raise NotCacheableError("none of its layers trains")
-    first = next(number for number, change in enumerate(changing) if change)
-    frozen_later = _layers(operations[first : changing.index("trains")])
-    if any(layer.weights and not layer.trainable_weights for layer in frozen_later):
-        raise NotCacheableError(
-            f"{changing[first]} {operations[first].name!r} is inside its frozen part"
-        )
-    passed = [output for _, output in bottlenecks(model, operations[:first])]
-    prefix = keras.Model(model.inputs[0], passed[-1]) if passed else None
+    reasons = [_find_reason_for_change(operation) for operation in operations]
+    if "trains" not in reasons:
+        raise NotCacheableError("none of its layers is trainable")
+    first = next(number for number, reason in enumerate(reasons) if reason)
+    name = operations[first].name
+    later = _list_layers(operations[first : reasons.index("trains")])
+    if any(layer.weights and not layer.trainable_weights for layer in later):
+        raise NotCacheableError(f"{reasons[first]} {name!r} is inside its frozen part")
+    outputs = [output for _, output in bottlenecks(model, operations[:first])]
+    prefix = keras.Model(model.inputs[0], outputs[-1]) if outputs else None
     if not prefix or not prefix.weights:
-        name = operations[first].name
-        raise NotCacheableError(
-            f"no layer before {name!r} is frozen and has all of the image pass it"
-        )
+        has_weights = any(layer.weights for layer in _list_layers(operations[:first]))
+        reason = "no frozen layer carries all data" if has_weights else "nothing is frozen"
+        raise NotCacheableError(f"{reason} before {name!r}, so there are no features to cache")
     for layer in prefix._flatten_layers(include_self=False):
-        # Code of others can change without a trace.
-        if not type(layer).__module__.startswith("keras.") or isinstance(layer, LAMBDA):
+        # Code from other packages can change without a trace, and so can a function in a Lambda.
+        is_keras = type(layer).__module__.startswith("keras.")
+        if not is_keras or isinstance(layer, keras.layers.Lambda):
             raise NotCacheableError(f"layer {layer.name!r} in its frozen part is not Keras' own")
-    return prefix, keras.Model(passed[-1], model.outputs[0])
+    return prefix, keras.Model(outputs[-1], model.outputs[0])
 
 
 def bottlenecks(model: keras.Model, operations: list) -> Iterator[tuple[object, keras.KerasTensor]]:
-    """Give the operations whose output everything passes through, from the first, with that output.
+    """Yield the operations that all data passes through, in order, each with its output.
 
     Parameters
     ----------
     model : keras.Model
     operations : list
-        Those of the model, or the first of them, in its order.
+        The model's operations in its order, or only the first of them.
     """
-    waiting = _consumers(model, getattr(model, "operations", model.layers))
-    made = {id(tensor) for tensor in model.inputs}
+    n_waiting = _count_consumers(model, getattr(model, "operations", model.layers))
+    available = {id(tensor) for tensor in model.inputs}
     for operation in operations:
         for tensor in keras.tree.flatten(operation.input):
-            waiting[id(tensor)] -= 1
+            n_waiting[id(tensor)] -= 1
         output = keras.tree.flatten(operation.output)
-        made = {each for each in {*made, *map(id, output)} if waiting.get(each, 0) > 0}
-        if made == {id(output[0])}:
+        available |= set(map(id, output))
+        available = {tensor for tensor in available if n_waiting.get(tensor, 0) > 0}
+        if available == {id(output[0])}:
             yield operation, output[0]
 
 
-def description(prefix: keras.Model) -> str:
-    """Return a network's structure as text, the same however its layers are called."""
-    numbers = {each.name: f"#{number}" for number, each in enumerate(prefix.operations)}
+def describe_structure(prefix: keras.Model) -> str:
+    """Return a model's structure as text that does not depend on the names of its layers."""
+    numbers = {operation.name: f"#{number}" for number, operation in enumerate(prefix.operations)}
     numbers[prefix.name] = ""
 
-    def renamed(value: object, key: str = "") -> object:
+    def rename(value: object, key: str = "") -> object:
         if isinstance(value, dict):
-            return {name: renamed(each, name) for name, each in value.items()}
+            return {name: rename(part, name) for name, part in value.items()}
         if isinstance(value, list):
-            return [renamed(each, key) for each in value]
-        return numbers.get(value, value) if key in NAMING and isinstance(value, str) else value
+            return [rename(part, key) for part in value]
+        return numbers.get(value, value) if key in NAME_KEYS and isinstance(value, str) else value
 
     config = json.loads(json.dumps(prefix.get_config(), default=str))
-    return json.dumps(renamed(config), sort_keys=True)
+    return json.dumps(rename(config), sort_keys=True)
 
 
-def _layers(operations: list) -> list[keras.Layer]:
-    return [each for each in operations if isinstance(each, keras.Layer)]
+def _list_layers(operations: list) -> list[keras.Layer]:
+    return [operation for operation in operations if isinstance(operation, keras.Layer)]
 
 
-def _changes(operation: object) -> str | None:
-    """Return why an operation's output for one image changes in the course of a training."""
+def _find_reason_for_change(operation: object) -> str | None:
+    """Return why an operation's output for one image changes during training, or None."""
     if not isinstance(operation, keras.Layer):
         return None
     for layer in operation._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             return "BatchNorm in training mode"
-        if any(isinstance(each, keras.random.SeedGenerator) for each in vars(layer).values()):
-            return "dropout in use" if "Dropout" in type(layer).__name__ else "a layer of chance"
+        if any(isinstance(value, keras.random.SeedGenerator) for value in vars(layer).values()):
+            return "active dropout" if "Dropout" in type(layer).__name__ else "a random layer"
     return "trains" if operation.trainable_weights else None
 
 
-def _consumers(model: keras.Model, operations: list) -> dict[int, int]:
-    """Return how often each tensor is taken as an input, the model's output once more."""
-    taken = [tensor for each in operations for tensor in keras.tree.flatten(each.input)]
-    waiting: dict[int, int] = {}
-    for tensor in [*taken, *model.outputs]:
-        waiting[id(tensor)] = waiting.get(id(tensor), 0) + 1
-    return waiting
+def _count_consumers(model: keras.Model, operations: list) -> dict[int, int]:
+    """Return how many operations take each tensor as input; the model's output counts as one."""
+    inputs = [tensor for operation in operations for tensor in keras.tree.flatten(operation.input)]
+    counts: dict[int, int] = {}
+    for tensor in [*inputs, *model.outputs]:
+        counts[id(tensor)] = counts.get(id(tensor), 0) + 1
+    return counts

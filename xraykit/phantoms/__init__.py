@@ -1,12 +1,12 @@
-"""Phantoms: radiographs drawn from a simple thorax, with a knob for confounding.
+"""Phantoms: synthetic radiographs of a simple thorax, with adjustable confounding.
 
-`thorax` grows a chest of ellipsoids and tubes, `disease` adds pneumonia to it, `rays` sums what
-X-rays meet on their way through, `film` exposes them, and `dataset` draws whole sets.
+`thorax` draws a chest of ellipsoids and tubes and `disease` adds pneumonia to it. `rays` sums
+attenuation along X-rays and `film` exposes the image. `xraykit.data.phantoms` draws whole sets.
 
-Where this departs from physics: rays are parallel and of one energy; scatter is the blurred light
-of the healthy chest; noise is normal, and wide as the root of the light. From anatomy: organs are
-ellipsoids, and lung caught between two of them counts as organ; there is no sternum, breast,
-oesophagus or bowel; the two sides' bones mirror each other; a phantom is a patient with one
-image. From radiology: each disease shows its typical pattern alone, never mixed, with neither
-effusion nor enlarged hila, and severity is drawn evenly.
+Simplified physics: rays are parallel and of one energy; scatter is the blurred light of the
+healthy chest; noise is normal, with a standard deviation proportional to the root of the light.
+Simplified anatomy: organs are ellipsoids, and lung enclosed between two of them counts as organ;
+there is no sternum, breast, esophagus or bowel; the bones are symmetric; each patient has one
+image. Simplified radiology: each disease shows its typical pattern only, never mixed, without
+effusion or enlarged hila, and severity is uniform.
 """

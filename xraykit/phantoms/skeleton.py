@@ -2,54 +2,42 @@
 
 import numpy as np
 
-from .rays import Dust, tube
+from .rays import PointCloud, sample_tube
 
-SIDES = (-1, 1)  # the patient's right, which is the viewer's left, and left
+SIDES = (-1, 1)  # sign of x: the patient's right side (the viewer's left) and left side
 
 
 def draw_skeleton(
     width: float, depth: float, drop: float, first_rib: int, step: float, rng: np.random.Generator
-) -> Dust:
-    """Return the bones of a chest.
-
-    Parameters
-    ----------
-    width, depth : float
-        Of the rib cage, from the middle.
-    drop : float
-        How far ribs fall from back to front.
-    first_rib : int
-        The topmost that is drawn, from 0.
-    step : float
-        Distance between points, about a pixel.
-    rng : Generator
-    """
+) -> PointCloud:
+    """Draw the bones of a chest; the parameters are as in `Build` and `draw_thorax`."""
     gap, top = rng.uniform(0.2, 0.215), rng.uniform(-1.2, -1.14)
     radius = rng.uniform(0.046, 0.058)
     parts = []
     for side in SIDES:
         for number in range(first_rib, 11):
-            fall = drop * min(1, 0.45 + 0.12 * number)
-            line = _rib(top + gap * number, fall, width, depth, reach=2.5 if number < 8 else 1.9)
-            parts.append(tube(line * [side, 1, 1], radius, step, flat=0.5, core=0.15))
-        parts += [part.thin(0.76) for part in _shoulder(side, width, depth, step, rng)]
+            fall, reach = drop * min(1, 0.45 + 0.12 * number), 2.5 if number < 8 else 1.9
+            line = _draw_rib(top + gap * number, fall, width, depth, reach)
+            parts.append(sample_tube(line * [side, 1, 1], radius, step, flat=0.5, core=0.15))
+        shoulder = _draw_shoulder(side, width, depth, step, rng)
+        parts += [part.scale_density(0.76) for part in shoulder]
     levels = np.arange(-2.1, 2.4, 0.97 * gap)[:, None] * [0, 1, 0]
-    return Dust.join([*parts, _vertebra(gap, depth, step).repeated(levels)])
+    return PointCloud.join([*parts, _draw_vertebra(gap, depth, step).repeat_at(levels)])
 
 
-def _rib(y: float, fall: float, width: float, depth: float, reach: float) -> np.ndarray:
-    """Return a left rib's line from the spine, around the side, `reach` radians to the front."""
-    turn = np.linspace(0.1, reach, 60)
-    y = y + fall * (turn / np.pi) ** 1.3 - 0.08 * np.sin(turn)
+def _draw_rib(y: float, fall: float, width: float, depth: float, reach: float) -> np.ndarray:
+    """Return the center line of a left rib from the spine, `reach` radians to the front."""
+    angle = np.linspace(0.1, reach, 60)
+    y = y + fall * (angle / np.pi) ** 1.3 - 0.08 * np.sin(angle)
     bulge = np.sqrt(np.clip(1 - ((y - 0.42) / 1.52) ** 2, 0.02, 1))
-    x = width * bulge * (0.1 + 0.9 * np.sin(turn))
-    return np.column_stack([x, y, -1.05 * depth * bulge * np.cos(turn)])
+    x = width * bulge * (0.1 + 0.9 * np.sin(angle))
+    return np.column_stack([x, y, -1.05 * depth * bulge * np.cos(angle)])
 
 
-def _shoulder(
+def _draw_shoulder(
     side: int, width: float, depth: float, step: float, rng: np.random.Generator
-) -> list[Dust]:
-    """Return clavicle, scapula (its borders, and a thin plate between them) and humerus."""
+) -> list[PointCloud]:
+    """Draw clavicle, scapula (its borders and the thin plate between them) and humerus."""
     along = np.linspace(0, 1, 30)
     clavicle = np.column_stack(
         [
@@ -60,33 +48,33 @@ def _shoulder(
     )
     scapula = np.array([[0.78, -0.98, -1.27], [0.86, -0.05, -1.33], [1.2, -0.88, -0.67]])
     scapula *= [side * width, 1, depth]
-    plate = Dust(rng.dirichlet((1, 1, 1), 4000) @ scapula, np.full(4000, 6e-7))
+    plate = PointCloud(rng.dirichlet((1, 1, 1), 4000) @ scapula, np.full(4000, 6e-7))
     joint, elbow = np.array([[1.42, -0.95, 0], [1.72, 0.9, 0]]) * [side * width, 1, 1]
     humerus = joint + np.linspace(-0.08, 1, 20)[:, None] * (elbow - joint)
     head = np.exp(-(((np.arange(20) - 1.5) / 1.5) ** 2))
     return [
-        tube(clavicle, 0.055, step, core=0.3),
-        tube(scapula, 0.025, step, flat=0.6),
-        tube(scapula[[0, 2]] + [0, 0.1, -0.05], 0.03, step, flat=0.6),
+        sample_tube(clavicle, 0.055, step, core=0.3),
+        sample_tube(scapula, 0.025, step, flat=0.6),
+        sample_tube(scapula[[0, 2]] + [0, 0.1, -0.05], 0.03, step, flat=0.6),
         plate,
-        tube(humerus, 0.09 + 0.09 * head, step, core=0.1),
+        sample_tube(humerus, 0.09 + 0.09 * head, step, core=0.1),
     ]
 
 
-def _vertebra(high: float, depth: float, step: float) -> Dust:
-    """Return body, end plate, pedicles, transverse and spinous processes, the top at y = 0."""
+def _draw_vertebra(height: float, depth: float, step: float) -> PointCloud:
+    """Draw body, end plate, pedicles, transverse and spinous processes, with the top at y = 0."""
     back = -0.62 * depth
-    body = np.array([[0, 0, back], [0, 0.7 * high, back]])
+    body = np.array([[0, 0, back], [0, 0.7 * height, back]])
     plate = np.array([[0, 0, back], [0, 0.012, back]])
     spine = np.array([[0, 0.05, -1.0 * depth], [0, 0.16, -1.25 * depth]])
     pedicle = np.array([[0.09, 0.05, -0.8 * depth], [0.09, 0.05, -0.9 * depth]])
     process = np.array([[0.1, 0.06, -0.85 * depth], [0.2, 0.02, -0.95 * depth]])
     parts = [
-        tube(body, 0.13, step, core=0.1).thin(0.35),
-        tube(plate, 0.13, step).thin(0.8),
-        tube(spine, 0.025, step).thin(0.76),
+        sample_tube(body, 0.13, step, core=0.1).scale_density(0.35),
+        sample_tube(plate, 0.13, step).scale_density(0.8),
+        sample_tube(spine, 0.025, step).scale_density(0.76),
     ]
     for side in SIDES:
-        parts.append(tube(pedicle * [side, 1, 1], 0.03, step, core=0).thin(1.2))
-        parts.append(tube(process * [side, 1, 1], 0.03, step, core=0.5).thin(0.76))
-    return Dust.join(parts)
+        parts.append(sample_tube(pedicle * [side, 1, 1], 0.03, step, core=0).scale_density(1.2))
+        parts.append(sample_tube(process * [side, 1, 1], 0.03, step, core=0.5).scale_density(0.76))
+    return PointCloud.join(parts)

@@ -1,1 +1,1 @@
-"""Every figure: colours that all can tell apart, and shapes that survive black-and-white print."""
+"""Every figure: color-blind-safe colors, and shapes that survive black-and-white print."""

@@ -1,4 +1,4 @@
-"""Proportions side by side: a dot for the fraction, a line for its interval."""
+"""Proportions side by side: a marker for the fraction, a line for its interval."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,20 +6,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..metrics.intervals import label_columns
-from .style import COLOURS, MARKERS
+from .style import COLORS, MARKERS
 
 
 def plot_proportions(table: pd.DataFrame, title: str = "", counted: str = "correct") -> Figure:
-    """Plot a long table of counts: one line per row label, one dot per value of its last label.
+    """Plot a long table of counts: one line per row label, one marker per value of its last label.
 
     Parameters
     ----------
     table : DataFrame
-        As `evaluate_perturbations`, `external_validation` and `Audit.baseline_scores` return it;
-        where the total is missing, the line is marked as not run.
+        As `evaluate_perturbations`, `external_validation` and `Audit.baseline_scores` return it.
+        A line without totals is marked as not run.
     title : str
     counted : str
-        What is true of the images that were counted, for the label of the axis.
+        The property of the counted images, for the label of the axis.
 
     Returns
     -------
@@ -38,14 +38,14 @@ def plot_proportions(table: pd.DataFrame, title: str = "", counted: str = "corre
 
 
 def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
-    """Plot one row per setting: its accuracy with its 95 % interval, published ones beside it.
+    """Plot the accuracy of each setting with its 95 % interval, and published accuracies.
 
     Parameters
     ----------
     table : DataFrame
-        Columns setting, correct, total, low and high (missing where it was not run); perhaps
-        `published`, accuracies from 0 to 1, drawn as diamonds, and `note`, which is written beside
-        the setting.
+        Columns setting, correct, total, low and high (missing if it was not run). Optional columns
+        are `published`, accuracies from 0 to 1 that are drawn as diamonds, and `note`, which is
+        written next to the setting. A dotted line shows the accuracy of the first row.
     title : str
 
     Returns
@@ -56,56 +56,47 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     was_run = table["total"].notna()
     notes = table.get("note", pd.Series("", table.index)).fillna("")
     is_shared = len(set(notes)) == 1
-    names = pd.Series(
-        [
-            f"{setting}, {note}" if note and not is_shared else setting
-            for setting, note in zip(table["setting"], notes.where(was_run, ""), strict=True)
-        ],
-        table.index,
-    )
+    names = [
+        f"{setting}, {note}" if note and not is_shared else setting
+        for setting, note in zip(table["setting"], notes.where(was_run, ""), strict=True)
+    ]
     title = f"{title}\n{notes.iloc[0]}".strip() if is_shared else title
-    figure, axis = _draw(table, names, "measured", title, "correct")
+    figure, axis = _draw(table, pd.Series(names, table.index), "measured", title, "correct")
     if was_run.any():
         first = table[was_run].iloc[0]
         fraction = first["correct"] / first["total"]
-        axis.axvline(fraction, color="grey", linestyle=":", label="the first row")
+        axis.axvline(fraction, color="gray", linestyle=":", label="first row")
     if "published" in table and table["published"].notna().any():
-        is_published = table["published"].notna().to_numpy()
-        axis.plot(
-            table.loc[is_published, "published"],
-            np.flatnonzero(is_published),
-            "D",
-            color=COLOURS[1],
-            mfc="none",
-            label="a report's, of its own network",
-        )
+        published = table["published"].to_numpy(float)
+        places = np.flatnonzero(~np.isnan(published))
+        axis.plot(published[places], places, "D", color=COLORS[1], mfc="none", label="published")
     return _finish(figure)
 
 
 def _draw(
     table: pd.DataFrame, names: pd.Series, series: pd.Series | str, title: str, counted: str
 ) -> tuple[Figure, plt.Axes]:
+    """Draw one line per name, with one marker per value of the series."""
     count = "correct" if "correct" in table else "count"
     table = table.assign(_name=names, _series=series)
     run = table[table["total"].notna()]
-    lines, labels = list(dict.fromkeys(table["_name"])), list(dict.fromkeys(run["_series"]))
-    step = 0.8 / max(len(labels), 1)
+    lines, labels = list(table["_name"].unique()), list(run["_series"].unique())
     height = 1.4 + len(lines) * max(0.34, 0.24 * len(labels))
     figure, axis = plt.subplots(figsize=(9.5, height), layout="constrained")
     for number, label in enumerate(labels):
-        part = run[run["_series"] == label]
-        offset = (number - (len(labels) - 1) / 2) * step
-        places = np.array([lines.index(name) for name in part["_name"]]) + offset
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        axis.hlines(places, part["low"], part["high"], color=colour)
-        axis.plot(part[count] / part["total"], places, marker, color=colour, label=label)
-        for place, correct, total in zip(places, part[count], part["total"], strict=True):
-            axis.text(1.015, place, f"{correct}/{total}", va="center", fontsize=8)
+        rows = run[run["_series"] == label]
+        offset = 0.8 * (number - (len(labels) - 1) / 2) / len(labels)
+        places = np.array([lines.index(name) for name in rows["_name"]]) + offset
+        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+        axis.hlines(places, rows["low"], rows["high"], color=color)
+        axis.plot(rows[count] / rows["total"], places, marker, color=color, label=label)
+        for place, correct, total in zip(places, rows[count], rows["total"], strict=True):
+            axis.text(1.015, place, f"{correct:.0f}/{total:.0f}", va="center", fontsize=8)
     for name in set(lines) - set(run["_name"]):
-        axis.text(0.02, lines.index(name), "not run", va="center", color="grey", fontsize=9)
+        axis.text(0.02, lines.index(name), "not run", va="center", color="gray", fontsize=9)
     axis.set_yticks(range(len(lines)), lines)
     axis.set(xlim=(-0.01, 1.01), ylim=(len(lines) - 0.4, -0.6))
-    axis.set_xlabel(f"fraction of images {counted}, 95 % interval")
+    axis.set_xlabel(f"fraction {counted}, 95 % interval")
     axis.grid(axis="x", alpha=0.3)
     axis.set_title(title, fontsize=11)
     return figure, axis

@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import COLOURS
+from .style import COLORS
+
+MAX_MARKED = 30  # epochs that are few enough for a marker each
 
 
 def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
@@ -22,27 +24,26 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
         Shown by a notebook if it is a cell's last line.
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    few = len(history) <= 30
-    for axis, measure in zip(axes, ("accuracy", "loss"), strict=True):
-        for column, label, line, colour, marker in (
-            (measure, "training", "-", COLOURS[0], "o"),
-            (f"val_{measure}", "validation", "--", COLOURS[1], "^"),
+    for axis, metric in zip(axes, ("accuracy", "loss"), strict=True):
+        for column, label, line, color, marker in (
+            (metric, "training", "-", COLORS[0], "o"),
+            (f"val_{metric}", "validation", "--", COLORS[1], "^"),
         ):
             axis.plot(
                 history.index,
                 history[column],
                 line,
-                color=colour,
-                marker=marker if few else None,
+                color=color,
+                marker=marker if len(history) <= MAX_MARKED else None,
                 markersize=4,
                 label=label,
             )
-        axis.set(xlabel="epoch", ylabel=measure)
+        axis.set(xlabel="epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.set_ylim(bottom=0)
     axes[0].set_ylim(top=1.02)
-    axes[0].set_ylabel("accuracy (share of images right)")
+    axes[0].set_ylabel("accuracy (fraction correct)")
     axes[1].set_ylabel("loss (cross-entropy)")
     axes[0].legend(loc="lower right")
     axes[1].legend(loc="upper right")

@@ -1,4 +1,4 @@
-"""Maps: what the network sees, laid out flat by t-SNE."""
+"""t-SNE maps of the features."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -11,7 +11,7 @@ from .._keras import keras
 from ..data.images import ImageSet
 from ..data.metadata import METADATA
 from ..errors import InputError
-from ..explain.embedding import tsne, usable
+from ..explain.embedding import limit_perplexity, tsne
 from .style import class_styles
 
 
@@ -21,15 +21,15 @@ def plot_tsne(
     perplexity: float | Sequence[float] = 30.0,
     seed: int = 42,
 ) -> Figure:
-    """Plot `tsne` of one model, or of several side by side under their names.
+    """Plot `tsne` of one model, or of several models side by side.
 
     Parameters
     ----------
     models : keras.Model, or dict of name to keras.Model
     images : ImageSet
-        The training images, to see how the network tells apart what it was shown.
+        The training images, to see how the model separates the classes that it was trained on.
     perplexity : float or sequence of float
-        As in `tsne`; several give a map each.
+        As in `tsne`; several values give one map each.
     seed : int
 
     Returns
@@ -37,21 +37,21 @@ def plot_tsne(
     Figure
         Shown by a notebook if it is a cell's last line.
     """
-    named = {"": models} if isinstance(models, keras.Model) else models
-    asked = [perplexity] if isinstance(perplexity, Real) else perplexity
-    wanted = dict.fromkeys(usable(each, images) for each in asked)  # each once
+    named_models = {"": models} if isinstance(models, keras.Model) else models
+    values = [perplexity] if isinstance(perplexity, Real) else perplexity
+    values = dict.fromkeys(limit_perplexity(value, images) for value in values)  # no duplicates
     layouts = {
-        ", ".join(filter(None, [name, f"perplexity {each:.3g}"])): tsne(model, images, each, seed)
-        for name, model in named.items()
-        for each in wanted
+        ", ".join(filter(None, [name, f"perplexity {value:.3g}"])): tsne(model, images, value, seed)
+        for name, model in named_models.items()
+        for value in values
     }
     return plot_layouts(layouts, images.class_names, f"seed {seed}")
 
 
 def plot_layouts(
-    layouts: dict[str, pd.DataFrame], class_names: Sequence[str], how: str = ""
+    layouts: dict[str, pd.DataFrame], class_names: Sequence[str], note: str = ""
 ) -> Figure:
-    """Plot layouts that `tsne` gave, side by side under their names, four in a row at most."""
+    """Plot layouts from `tsne` side by side, four in a row at most; the note ends the title."""
     columns = min(4, len(layouts))
     rows = -(-len(layouts) // columns)
     size = (6 * columns, 5.2 * rows) if columns < 3 else (4 * columns, 3.9 * rows)
@@ -59,27 +59,26 @@ def plot_layouts(
     for axis in axes.flat[len(layouts) :]:
         axis.set_axis_off()
     for axis, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
-        _scatter(axis, layout, "class", class_names)
+        _draw_points(axis, layout, "class", class_names)
         axis.set_title(name, fontsize=10)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     images = len(next(iter(layouts.values())))
-    said = ["t-SNE of the features layer", f"{images} images", how]
-    figure.suptitle(", ".join(filter(None, said)), fontsize=11)
+    parts = ["t-SNE of the features layer", f"{images} images", note]
+    figure.suptitle(", ".join(filter(None, parts)), fontsize=11)
     plt.close(figure)
     return figure
 
 
-def plot_map(layout: pd.DataFrame, facts: pd.DataFrame) -> Figure:
-    """Plot one map several times: coloured by class, and by what a network should not go by.
+def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
+    """Plot one map several times: colored by class, and by metadata that a model should not use.
 
     Parameters
     ----------
     layout : DataFrame
-        From `tsne`, of training and test images together.
-    facts : DataFrame
-        From `image_metadata`; those that have one value alone are left out. Test images are
-        hollow.
+        From `tsne`, of training and test images together. Test images are hollow.
+    metadata : DataFrame
+        From `image_metadata`; properties with a single value are left out.
 
     Returns
     -------
@@ -89,41 +88,42 @@ def plot_map(layout: pd.DataFrame, facts: pd.DataFrame) -> Figure:
     Raises
     ------
     InputError
-        If there are no facts about an image of the map.
+        If an image of the map has no metadata.
     """
-    if not {"path", "part", *METADATA} <= set(facts) or set(layout["path"]) - set(facts["path"]):
+    columns = ["path", "part", *METADATA]
+    if not set(columns) <= set(metadata) or set(layout["path"]) - set(metadata["path"]):
         raise InputError(
-            "Expected a map from xk.tsne, and the facts from xk.image_metadata about its images"
+            "Expected a map from xk.tsne, and the metadata of its images from xk.image_metadata"
         )
-    table = layout.merge(facts[["path", "part", *METADATA]], on="path")
-    shown = ["class", *(name for name in METADATA if len(set(table[name])) > 1)]
+    table = layout.merge(metadata[columns], on="path")
+    properties = ["class", *(name for name in METADATA if len(set(table[name])) > 1)]
+    size = 3 * len(properties), 4
     figure, axes = plt.subplots(
-        1, len(shown), figsize=(3 * len(shown), 4), layout="constrained", squeeze=False
+        1, len(properties), figsize=size, layout="constrained", squeeze=False
     )
-    for axis, name in zip(axes[0], shown, strict=True):
+    is_test = table["part"] == "test"
+    for axis, name in zip(axes[0], properties, strict=True):
         values = table[name].unique()
-        tested = table["part"] == "test"
-        _scatter(axis, table[~tested], name, values)
-        _scatter(axis, table[tested], name, values, facecolors="none", linewidths=1.3, label=None)
+        _draw_points(axis, table[~is_test], name, values)
+        _draw_points(axis, table[is_test], name, values, is_hollow=True)
         axis.set_title(f"by {name}", fontsize=10)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
-    how = [f"{name} {value:.3g}" for name, value in layout.attrs.items()]
-    said = ", ".join(["One t-SNE map", f"{len(table)} images", *how])
-    figure.suptitle(f"{said}: training filled, test hollow", fontsize=11)
+    settings = [f"{name} {value:.3g}" for name, value in layout.attrs.items()]
+    text = ", ".join(["One t-SNE map", f"{len(table)} images", *settings])
+    figure.suptitle(f"{text}: training filled, test hollow", fontsize=11)
     plt.close(figure)
     return figure
 
 
-def _scatter(
-    axis: plt.Axes, layout: pd.DataFrame, by: str, values: Sequence[str], **options: object
+def _draw_points(
+    axis: plt.Axes, layout: pd.DataFrame, by: str, values: Sequence[str], is_hollow: bool = False
 ) -> None:
-    look = {"s": 28, "alpha": 0.75, "linewidths": 0} | options
     for value, style in class_styles(values).items():
-        own = layout[layout[by] == value]
-        named = {"label": value} | look
-        if "facecolors" in look:
-            named |= {"edgecolors": style["color"], "marker": style["marker"]}
+        points = layout[layout[by] == value]
+        look = {"marker": style["marker"], "s": 28, "alpha": 0.75}
+        if is_hollow:
+            look |= {"facecolors": "none", "edgecolors": style["color"], "linewidths": 1.3}
         else:
-            named |= style
-        axis.scatter(own["x"], own["y"], **named)
+            look |= {"color": style["color"], "linewidths": 0, "label": value}
+        axis.scatter(points["x"], points["y"], **look)
     axis.set(xticks=[], yticks=[])

@@ -1,7 +1,7 @@
-"""Configurations: `xk.recipes[name]` is one of them.
+"""Recipes: `xk.recipes[name]` returns one.
 
-This package is the mapping itself (a module may have a class of its own: Python's data model,
-"Customizing module attribute access"), since Python would put the package in its place otherwise.
+This package is itself the mapping (Python's data model, "Customizing module attribute access"):
+importing one of its modules would replace any other object of the name `xk.recipes`.
 """
 
 import sys
@@ -9,13 +9,13 @@ from collections.abc import Iterator, KeysView
 from copy import deepcopy
 from types import ModuleType
 
-from .published import RECIPES, recipe_named
+from .published import RECIPES, get_recipe
 from .recipe import Recipe
 
 
 class _Recipes(ModuleType):
     def __getitem__(self, name: str) -> Recipe:
-        return deepcopy(recipe_named(name))
+        return deepcopy(get_recipe(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(RECIPES)

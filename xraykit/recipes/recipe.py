@@ -1,4 +1,4 @@
-"""A recipe: one configuration as data, from network to number of epochs, with where it is from."""
+"""A recipe: one configuration as data, from network to number of epochs, with its source."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,32 +19,39 @@ if TYPE_CHECKING:
 
     from .._keras import keras
 
-KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
-KINDS |= {dict: "a dict", tuple: "a list", NoneType: "None"}
-AUGMENTATIONS = {
-    "none": lambda: None,
-    "kit": Augmentation,
-    "handout": Augmentation.handout,
+KINDS = {  # what a setting of each type may be, and how a message calls it
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "text"),
+    bool: (bool, "True or False"),
+    dict: (dict, "a dict"),
+    tuple: (tuple, "a list"),
+    NoneType: (NoneType, "None"),
 }
+AUGMENTATIONS = {"none": lambda: None, "kit": Augmentation, "handout": Augmentation.handout}
 NETWORK = ("weights", "alpha", "end_at", "trainable_from", "batch_norm", "preprocessing")
 TRAINING = ("epochs", "batch_size", "optimizer", "n_views", "use_feature_cache", "precision")
 TRAINING += ("early_stopping", "restore_best_weights")
+# These describe a recipe; the other fields are its settings, which `override` changes.
+DESCRIPTION = ("name", "source", "task", "published", "assumptions", "original_settings", "changed")
+DESCRIPTION += ("stands_in_for",)
+# These have a line in a recipe's text; the others are printed if they differ from the default.
+PRINTED = ("backbone", "head", "optimizer", "learning_rate", "epochs", "batch_size")
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a report says of its own system.
+    """What a report states about its own system.
 
     Attributes
     ----------
     test : pair of int, optional
-        Test images right, of how many.
+        Correct test images, and all test images.
     loss : float, optional
         On the test images, in nats.
     parameters, trainable : int, optional
-        Weights in all, and those that are trained.
+        All weights, and the trained ones.
     remark : str
-        What else is said.
     """
 
     test: tuple[int, int] | None = None
@@ -61,13 +68,13 @@ class Recipe:
     Attributes
     ----------
     name, source : str
-        What it is called, and where it is from.
     task : {"binary", "multiclass"}
     backbone, weights, alpha, end_at, trainable_from, batch_norm, preprocessing, image_size
         As in `xk.backbone`.
     head : list of pairs
-        Each the name of a Keras layer and its arguments, from the feature maps up to the output,
-        which is added: `["Dense", {"units": 256, "activation": "relu", "name": "features"}]`.
+        The name of a Keras layer and its arguments, for each layer from the feature maps to the
+        output: `["Dense", {"units": 256, "activation": "relu", "name": "features"}]`. The output
+        layer itself is added.
     optimizer, epochs, batch_size, n_views, use_feature_cache, precision, early_stopping,
     restore_best_weights
         As in `xk.train`.
@@ -79,9 +86,9 @@ class Recipe:
         `xk.Augmentation()` or `xk.Augmentation.handout()`.
     published : Published
     assumptions : tuple of str
-        What the source leaves out, and what is assumed in its place.
+        What the source leaves out, and what is assumed instead.
     original_settings : dict
-        What the source did otherwise, because of a bug of the handout: `as_published` does so too.
+        Settings of the source that are bugs of the handout; `as_published` uses them.
     changed : dict
         What `override` has changed.
     stands_in_for : str
@@ -123,30 +130,30 @@ class Recipe:
 
     def __post_init__(self) -> None:
         hints = get_type_hints(Recipe)
-        for name in _settings():
+        for name in SETTINGS:
             value = deepcopy(getattr(self, name))  # recipes share nothing that can be changed
             if isinstance(value, list):
                 value = tuple(value)
             object.__setattr__(self, name, value)
             _check_type(name, value, get_args(hints[name]) or (hints[name],))
-        for name, least in (("epochs", 1), ("batch_size", 1), ("n_views", 0), ("image_size", 8)):
-            check_whole_number(name, getattr(self, name), least)
+        for name, minimum in (("epochs", 1), ("batch_size", 1), ("n_views", 0), ("image_size", 8)):
+            check_whole_number(name, getattr(self, name), minimum)
         if self.early_stopping is not None:
-            check_whole_number("early_stopping", self.early_stopping, least=1)
+            check_whole_number("early_stopping", self.early_stopping, 1)
         if self.augmentation not in AUGMENTATIONS:
             raise unknown("augmentation", self.augmentation, AUGMENTATIONS)
-        object.__setattr__(self, "head", tuple(_layer(each) for each in self.head))
+        object.__setattr__(self, "head", tuple(_parse_layer(layer) for layer in self.head))
         check_rate(self.learning_rate, self.epochs)
 
     def override(self, **changes: object) -> "Recipe":
         """Return this recipe with other settings.
 
-        With another backbone, alpha, end_at and trainable_from go back to none unless given.
+        With another backbone, alpha, end_at and trainable_from are reset unless given.
 
         Raises
         ------
         InputError
-            If one is unknown, of the wrong type, or impossible.
+            If a setting is unknown, of the wrong type, or impossible.
 
         Examples
         --------
@@ -155,46 +162,33 @@ class Recipe:
         3
         """
         for name in changes:
-            if name not in _settings():
-                raise unknown("setting of a recipe", name, _settings())
+            if name not in SETTINGS:
+                raise unknown("setting of a recipe", name, SETTINGS)
         if "backbone" in changes:
             changes = {"alpha": 1.0, "end_at": None, "trainable_from": None} | changes
         new = {name: value for name, value in changes.items() if value != getattr(self, name)}
         return replace(self, **changes, changed={**self.changed, **new})
 
     def as_published(self) -> "Recipe":
-        """Return the recipe with what its source did, bugs of the handout included."""
+        """Return the recipe with the settings of its source, bugs of the handout included."""
         return replace(self.override(**self.original_settings), original_settings={})
 
     def layers(self) -> "list[keras.Layer]":
-        """Return the layers of the head, new ones.
+        """Return new layers of the head.
 
         Raises
         ------
         InputError
-            If a layer is unknown, or its arguments don't fit.
+            If a layer is unknown, or its arguments are wrong.
         """
-        from .._keras import keras
-
-        made = []
-        for kind, options in self.head:
-            layer = getattr(keras.layers, kind, None)
-            if not (isinstance(layer, type) and issubclass(layer, keras.Layer)):
-                known = [name for name in dir(keras.layers) if name[0].isupper()]
-                raise unknown("layer of the head", kind, known)
-            try:
-                made.append(layer(**options))
-            except Exception as error:  # whatever a layer finds wrong
-                reason = str(error).partition("\n")[0].replace("<", "").replace(">", "")
-                raise InputError(f"head: {kind} with {options} can't be: {reason}") from error
-        return made
+        return [_build_layer(name, options) for name, options in self.head]
 
     def network(self) -> dict[str, object]:
-        """Return what `xk.backbone` takes, beside the backbone's name."""
+        """Return the arguments of `xk.backbone`, apart from the backbone's name."""
         return {name: getattr(self, name) for name in (*NETWORK, "image_size")}
 
     def training(self, task: Task) -> dict[str, object]:
-        """Return what `xk.train` takes, beside model, task and seed."""
+        """Return the arguments of `xk.train`, apart from model, task and seed."""
         steps = -(-len(task.train) // self.batch_size)
         return {name: getattr(self, name) for name in TRAINING} | {
             "learning_rate": build_rate(self.learning_rate, steps),
@@ -207,7 +201,7 @@ class Recipe:
         Raises
         ------
         InputError
-            If weights can't be had, or something doesn't fit.
+            If weights are not available, or layers don't fit together.
         """
         from ..models.classifier import build_classifier
 
@@ -224,82 +218,86 @@ class Recipe:
         Raises
         ------
         InputError
-            As `build`, and if the task isn't the recipe's.
+            As `build`, and if the recipe is for another task.
         """
         from ..training.train import train
 
         if task.name != self.task:
-            raise InputError(f"{self.name} is for the {self.task} task, found {task.name}")
+            raise InputError(f"{self.name} is for the {self.task} task; got the {task.name} task")
         model = self.build(task.class_names, seed)
         return model, train(model, task, seed=seed, **self.training(task))
 
     def __repr__(self) -> str:
-        own = {each.name: each.default for each in fields(self)}
-        said_apart = ("backbone", "head", "optimizer", "learning_rate", "epochs", "batch_size")
+        defaults = {setting.name: setting.default for setting in fields(self)}
         others = {
             name: getattr(self, name)
-            for name in _settings()
-            if name not in said_apart and getattr(self, name) != own[name]
+            for name in SETTINGS
+            if name not in PRINTED and getattr(self, name) != defaults[name]
         }
-        rate = self.learning_rate
-        if isinstance(rate, dict):
-            rate = _written(rate)
+        rate, published, default = self.learning_rate, self.published, self.stands_in_for
+        loss = f", loss {published.loss}" if published.loss else ""
+        original = _join(self.original_settings)
         lines = [
-            f"{self.name} ({self.source})",
-            f"network   {self.backbone}",
-            *(f"          {kind} {_written(options)}".rstrip() for kind, options in self.head),
-            f"training  {self.epochs} epochs, batches of {self.batch_size}, {self.optimizer}, "
-            f"learning rate {rate}",
-            *([f"          {_written(others)}"] if others else []),
-            *(f"assumed   {each}" for each in self.assumptions),
+            ("network", self.backbone),
+            *(("", f"{layer} {_join(options)}") for layer, options in self.head),
+            (
+                "training",
+                f"{self.epochs} epochs, batches of {self.batch_size}, {self.optimizer}, "
+                f"learning rate {_join(rate) if isinstance(rate, dict) else rate}",
+            ),
+            ("", _join(others)),
+            *(("assumed", assumption) for assumption in self.assumptions),
+            ("published", published.test and f"test {Proportion(*published.test)}{loss}"),
+            ("published", published.remark),
+            ("repaired", original and f"the source used {original}"),
+            ("changed", _join(self.changed)),
+            ("replaces", default and f"{default}, whose ImageNet weights are not available"),
         ]
-        said = self.published
-        if said.test:
-            loss = f", loss {said.loss}" if said.loss else ""
-            lines.append(f"published test {Proportion(*said.test)}{loss}")
-        if said.remark:
-            lines.append(f"published {said.remark}")
-        if self.original_settings:
-            lines.append(f"repaired  its source had {_written(self.original_settings)}")
-        if self.changed:
-            lines.append(f"changed   {_written(self.changed)}")
-        if self.stands_in_for:
-            lines.append(f"replaces  {self.stands_in_for}, whose ImageNet weights are not here")
-        return "\n".join(lines)
+        texts = [f"{label:9} {text}".rstrip() for label, text in lines if text]
+        return "\n".join([f"{self.name} ({self.source})", *texts])
 
 
-def _settings() -> list[str]:
-    facts = ("name", "source", "task", "published", "assumptions", "original_settings", "changed")
-    facts += ("stands_in_for",)
-    return [each.name for each in fields(Recipe) if each.name not in facts]
+SETTINGS = [setting.name for setting in fields(Recipe) if setting.name not in DESCRIPTION]
 
 
-def _check_type(name: str, value: object, kinds: Sequence[type]) -> None:
-    if not any(_is(value, kind) for kind in kinds):
-        expected = " or ".join(KINDS[kind] for kind in kinds)
-        raise InputError(f"{name}={value!r}: expected {expected}")
+def _check_type(name: str, value: object, types: Sequence[type]) -> None:
+    for kind in types:
+        if (
+            isinstance(value, KINDS[kind][0])
+            and isinstance(value, bool) == (kind is bool)
+            and (kind is not float or math.isfinite(value))
+        ):
+            return
+    expected = " or ".join(KINDS[kind][1] for kind in types)
+    raise InputError(f"{name}={value!r}: expected {expected}")
 
 
-def _is(value: object, kind: type) -> bool:
-    if kind not in (int, float) or isinstance(value, bool):
-        return isinstance(value, bool) == (kind is bool) and isinstance(value, kind)
-    if kind is int:
-        return isinstance(value, Integral)
-    return isinstance(value, Real) and math.isfinite(value)
-
-
-def _layer(given: object) -> tuple[str, dict]:
-    """Return a layer of a head as a pair; a name alone has no arguments."""
-    match given:
-        case str(kind) | [str(kind)]:
-            return kind, {}
-        case [str(kind), dict(options)]:
-            return kind, options
+def _parse_layer(layer: object) -> tuple[str, dict]:
+    """Return a layer of a head as a pair; a name without arguments is allowed."""
+    match layer:
+        case str(name) | [str(name)]:
+            return name, {}
+        case [str(name), dict(options)]:
+            return name, options
     raise InputError(
-        f"head: {given!r}: expected a Keras layer and its arguments, "
+        f"head: {layer!r}: expected a Keras layer and its arguments, "
         'such as ["Dropout", {"rate": 0.5}]'
     )
 
 
-def _written(settings: Mapping) -> str:
+def _build_layer(name: str, options: dict) -> "keras.Layer":
+    from .._keras import keras
+
+    layer = getattr(keras.layers, name, None)
+    if not (isinstance(layer, type) and issubclass(layer, keras.Layer)):
+        known = [known for known in dir(keras.layers) if known[0].isupper()]
+        raise unknown("layer of the head", name, known)
+    try:
+        return layer(**options)
+    except Exception as error:  # Keras' layers raise errors of many types
+        reason = str(error).partition("\n")[0].replace("<", "").replace(">", "")
+        raise InputError(f"head: can't build {name} with {options}: {reason}") from error
+
+
+def _join(settings: Mapping) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in settings.items())

@@ -10,7 +10,7 @@ from ..errors import InputError, unknown
 if TYPE_CHECKING:
     from .._keras import keras
 
-# The arguments of each, beside its name. Those in epochs are steps in Keras.
+# The arguments of each schedule. Durations are in epochs here, in steps in Keras.
 SCHEDULES = {
     "InverseTimeDecay": ("initial_learning_rate", "decay_epochs", "decay_rate"),
     "ExponentialDecay": ("initial_learning_rate", "decay_epochs", "decay_rate"),
@@ -20,13 +20,13 @@ SCHEDULES = {
 
 
 def check_rate(rate: float | dict, epochs: int) -> None:
-    """Raise InputError where a learning rate is impossible in so many epochs.
+    """Raise InputError if a learning rate is impossible for this number of epochs.
 
     Parameters
     ----------
     rate : float or dict
-        A dict has the name of a Keras schedule as "schedule", and beside it Keras' arguments,
-        with `decay_epochs` in place of `decay_steps`, and `boundaries` in epochs.
+        A dict has the name of a Keras schedule as "schedule" and Keras' arguments, with
+        `decay_epochs` instead of `decay_steps`, and `boundaries` in epochs.
     epochs : int
 
     Examples
@@ -38,30 +38,31 @@ def check_rate(rate: float | dict, epochs: int) -> None:
     if not isinstance(rate, dict):
         _check_positive("learning_rate", rate)
         return
-    kind = rate.get("schedule")
-    if not isinstance(kind, str) or kind not in SCHEDULES:
-        raise unknown("learning_rate schedule", kind, SCHEDULES)
+    schedule = rate.get("schedule")
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
+        raise unknown("learning_rate schedule", schedule, SCHEDULES)
+    arguments = SCHEDULES[schedule]
     for name in rate:
-        if name not in ("schedule", *SCHEDULES[kind]):
-            raise unknown(f"argument of {kind}", name, SCHEDULES[kind])
-    if missing := [name for name in SCHEDULES[kind] if name not in rate]:
-        raise InputError(f"learning_rate: {kind} lacks {', '.join(missing)}")
-    if kind == "PiecewiseConstantDecay":
+        if name not in ("schedule", *arguments):
+            raise unknown(f"argument of {schedule}", name, arguments)
+    if missing := [name for name in arguments if name not in rate]:
+        raise InputError(f"learning_rate: {schedule} lacks {', '.join(missing)}")
+    if schedule == "PiecewiseConstantDecay":
         _check_pieces(rate["boundaries"], rate["values"])
         return
-    for name in SCHEDULES[kind]:
+    for name in arguments:
         _check_positive(f"learning_rate: {name}", rate[name])
-    if kind == "CosineDecay" and rate["decay_epochs"] < epochs:
+    if schedule == "CosineDecay" and rate["decay_epochs"] < epochs:
         raise InputError(
-            f"learning_rate: CosineDecay ends at 0 after decay_epochs={rate['decay_epochs']}, and "
-            f"{epochs} epochs are to be trained: the last would change nothing. Give both the same"
+            f"learning_rate: CosineDecay reaches 0 after decay_epochs={rate['decay_epochs']}, and "
+            f"epochs={epochs}: the last epochs would change nothing. Make both equal"
         )
 
 
 def build_rate(
     rate: float | dict, steps: int
 ) -> "float | keras.optimizers.schedules.LearningRateSchedule":
-    """Return a learning rate as `xk.train` takes it, where an epoch has so many steps."""
+    """Return a learning rate as `xk.train` takes it; `steps` is the number per epoch."""
     if not isinstance(rate, dict):
         return rate
     from .._keras import keras
@@ -71,36 +72,36 @@ def build_rate(
         return schedule(
             [steps * epoch - 1 for epoch in rate["boundaries"]], [float(v) for v in rate["values"]]
         )
-    # Where a rate is a whole number, Keras would round pi to 3.
+    # Keras would round pi to 3 if a rate were a whole number.
     options = {name: float(rate[name]) for name in SCHEDULES[rate["schedule"]]}
     decay_steps = steps * options.pop("decay_epochs")
     return schedule(decay_steps=decay_steps, **options)
 
 
 def _check_pieces(boundaries: object, values: object) -> None:
-    for name, given in (("boundaries", boundaries), ("values", values)):
-        if not isinstance(given, list | tuple):
-            raise InputError(f"learning_rate: {name}={given!r}: expected a list of numbers")
-    whole = [
-        isinstance(each, Integral) and not isinstance(each, bool) and each > 0
-        for each in boundaries
-    ]
-    if not whole or not all(whole) or any(first >= then for first, then in pairwise(boundaries)):
+    for name, numbers in (("boundaries", boundaries), ("values", values)):
+        if not isinstance(numbers, list | tuple):
+            raise InputError(f"learning_rate: {name}={numbers!r}: expected a list of numbers")
+    are_whole = all(
+        isinstance(epoch, Integral) and not isinstance(epoch, bool) and epoch > 0
+        for epoch in boundaries
+    )
+    if not boundaries or not are_whole or any(a >= b for a, b in pairwise(boundaries)):
         raise InputError(
-            f"learning_rate: boundaries={list(boundaries)}: expected epochs, one or more, whole "
-            "numbers above 0 that rise"
+            f"learning_rate: boundaries={list(boundaries)}: expected one or more epochs, whole "
+            "numbers above 0 in increasing order"
         )
     for value in values:
         _check_positive("learning_rate: each of values", value)
     if len(values) != len(boundaries) + 1:
-        what = "boundary needs" if len(boundaries) == 1 else "boundaries need"
+        noun = "boundary needs" if len(boundaries) == 1 else "boundaries need"
         raise InputError(
-            f"learning_rate: {len(boundaries)} {what} {len(boundaries) + 1} values, "
+            f"learning_rate: {len(boundaries)} {noun} {len(boundaries) + 1} values, "
             f"found {len(values)}"
         )
 
 
 def _check_positive(name: str, value: object) -> None:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
         raise InputError(f"{name}={value!r}: expected a number above 0")

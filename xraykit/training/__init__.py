@@ -1,4 +1,4 @@
-"""Learning."""
+"""Training: fit, predict, cross-validate."""
 
-# The variable that names the folder in which trainings keep their state; `xraykit run` sets it.
+# The environment variable that names the folder for checkpoints; `xraykit run` sets it.
 CHECKPOINT_FOLDER = "XRAYKIT_CHECKPOINT_DIR"

@@ -1,13 +1,12 @@
-"""The files of the feature cache: written whole or not at all, bounded, and never read if damaged.
+"""The files of the feature cache: written completely or not at all, and checked before use.
 
-A network has a folder, with files of rows that never change: `NAME.npy` has the features,
-`NAME.json` says whose they are and has the checksum of both. The second is written last, so that
-features without it were never finished.
+Each network has a folder with files that never change: `NAME.npy` has the features, `NAME.json`
+says to which images they belong and has the checksum of both. The second is written last, so
+features without it are incomplete.
 """
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,18 +17,26 @@ from types import SimpleNamespace
 
 import numpy as np
 from filelock import FileLock, Timeout
-from tqdm.std import tqdm
 
 from ..files import atomic_write
-from ..progress import is_interactive
-from .cache_folder import KEY, NAMES, CacheError, cache_folder, make_room, read_facts, remove, tidy
+from ..progress import bar, is_interactive
+from .cache_folder import (
+    KEY_DTYPE,
+    METADATA_PATTERN,
+    CacheError,
+    cache_folder,
+    make_room,
+    read_metadata,
+    remove,
+    remove_incomplete,
+)
 
-CHUNK = 16  # images that pass the network at a time: more are no faster, and take more memory
-FLOAT16_RANGE = 0.05, float(np.finfo(np.float16).max)  # from 6e-5 down float16 loses digits
+CHUNK = 16  # images per pass through the network: larger chunks are no faster and take more memory
+FLOAT16_RANGE = 0.05, float(np.finfo(np.float16).max)  # below 6e-5 float16 loses digits
 
 
 class Rows:
-    """Features of a sequence of keys, read from their files when taken."""
+    """Features of a sequence of keys, read from their files on demand."""
 
     def __init__(self, parts: list[np.ndarray], part: np.ndarray, row: np.ndarray) -> None:
         self.parts, self.part, self.row = parts, part, row
@@ -38,129 +45,130 @@ class Rows:
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Return the features at these positions."""
-        out = np.empty((len(positions), *self.shape[1:]), self.dtype)
+        features = np.empty((len(positions), *self.shape[1:]), self.dtype)
         for number, position in enumerate(positions):
-            out[number] = self.parts[self.part[position]][self.row[position]]
-        return out
+            features[number] = self.parts[self.part[position]][self.row[position]]
+        return features
 
 
 class CacheFiles:
     """The features of one network, in files below the cache folder.
 
-    The cache is in the folder that `XRAYKIT_CACHE_DIR` names, or else in the user's own. Together
-    its files take at most `XRAYKIT_CACHE_GB`, by default 5; what was not used for longest goes.
+    The cache is in the folder that `XRAYKIT_CACHE_DIR` names, by default the user's cache folder.
+    Its files together take at most `XRAYKIT_CACHE_GB`, by default 5; the least recently used ones
+    are removed first.
 
     Parameters
     ----------
     network : str
-        Digest of all that determines a feature, but for the image.
-    about : str
-        The network, for people.
+        Digest of everything that determines a feature, except for the image.
+    description : str
+        Readable description of the network.
     dtype : {"float16", "float32"}
-        What features are stored as; float32 as well where one is beyond float16's range.
+        Storage type of the features; float32 in any case if one is outside float16's range.
     """
 
-    def __init__(self, network: str, about: str, dtype: str = "float16") -> None:
+    def __init__(self, network: str, description: str, dtype: str = "float16") -> None:
         self.folder = cache_folder() / sha256(f"{network} {dtype}".encode()).hexdigest()[:32]
-        self.about, self.dtype, self.in_use = about, dtype, set()
+        self.description, self.dtype, self.in_use = description, dtype, set()
 
-    def rows(self, keys: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]) -> Rows:
-        """Return the features of `keys`, those that are not there computed and kept first.
+    def load_rows(self, keys: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]) -> Rows:
+        """Return the features of `keys`, after computing and storing the missing ones.
 
         Parameters
         ----------
         keys : sequence of str
-            Digests of 32 characters; the same key, the same features.
+            Digests of 32 characters; equal keys have equal features.
         compute : callable
-            Gets positions in `keys`, returns an array with their features.
+            Takes positions in `keys`, returns an array of their features.
 
         Raises
         ------
         CacheError
-            If they can't be kept.
+            If features can't be stored.
         """
-        wanted = np.array(keys, KEY)
+        requested = np.array(keys, KEY_DTYPE)
         try:
-            parts, part, row = self._find(wanted)
+            parts, part, row = self._find(requested)
             if (part < 0).any():
-                with self._locked():
-                    tidy(self.folder)
-                    _, part, _ = self._find(wanted)  # another process may have built it
-                    missing = np.flatnonzero(part < 0)
-                    _, first = np.unique(wanted[missing], return_index=True)
-                    missing = missing[np.sort(first)]
-                    if len(missing):
-                        self._write(wanted[missing], missing, compute)
-                    parts, part, row = self._find(wanted)
+                with self._lock():
+                    self._add_missing(requested, compute)
+                    parts, part, row = self._find(requested)
         except OSError as error:
             reason = error.strerror or str(error)
             raise CacheError(f"the feature cache in {self.folder.parent}: {reason}") from error
         if (part < 0).any():
-            raise CacheError(
-                f"the feature cache in {self.folder.parent} does not keep what it gets"
-            )
+            raise CacheError(f"the feature cache in {self.folder.parent} loses what is written")
         return Rows(parts, part, row)
 
-    def _find(self, wanted: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    def _find(self, requested: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """Return open files, and for each key the number of its file, or -1, and its row there."""
         parts: list[np.ndarray] = []
-        part, row = np.full(len(wanted), -1), np.zeros(len(wanted), int)
-        for path in sorted(self.folder.glob(NAMES)):
-            facts = read_facts(path)
-            keys = facts.get("keys", np.array([], KEY))
-            order = np.argsort(keys)
-            place = np.searchsorted(keys, wanted, sorter=order)
-            place = order[np.minimum(place, len(keys) - 1)] if len(keys) else place
-            own = np.flatnonzero(part < 0)
-            own = own[keys[place[own]] == wanted[own]] if len(keys) else own[:0]
-            if not len(own):
+        part, row = np.full(len(requested), -1), np.zeros(len(requested), int)
+        for path in sorted(self.folder.glob(METADATA_PATTERN)):
+            metadata = read_metadata(path)
+            keys = metadata.get("keys", np.array([], KEY_DTYPE))
+            if not len(keys):
                 continue
-            features = _open(path, facts)
+            order = np.argsort(keys)
+            position = np.searchsorted(keys, requested, sorter=order)
+            position = order[np.minimum(position, len(keys) - 1)]
+            matches = np.flatnonzero((part < 0) & (keys[position] == requested))
+            if not len(matches):
+                continue
+            features = _open(path, metadata)
             if features is None:
-                print(f"Feature cache: {path.stem} is damaged or gone; it is computed anew.")
+                print(f"Feature cache: {path.stem} is damaged or missing; computing it again.")
                 remove(path)
                 continue
             self.in_use.add(path)
-            part[own], row[own] = len(parts), place[own]
+            part[matches], row[matches] = len(parts), position[matches]
             parts.append(features)
             with suppress(OSError):
                 os.utime(path)
         return parts, part, row
 
-    def _write(self, keys: np.ndarray, positions: np.ndarray, compute: Callable) -> None:
+    def _add_missing(self, requested: np.ndarray, compute: Callable) -> None:
+        """Compute and store features that are still missing; only while the folder is locked."""
+        remove_incomplete(self.folder)
+        _, part, _ = self._find(requested)  # another process may have added them
+        missing = np.flatnonzero(part < 0)
+        _, first = np.unique(requested[missing], return_index=True)
+        positions = missing[np.sort(first)]
+        if not len(positions):
+            return
+        keys = requested[positions]
         path = self.folder / f"{sha256(keys.tobytes()).hexdigest()[:16]}.npy"
         for dtype in (self.dtype, "float32"):
             digest = sha256(keys.tobytes())
             with suppress(_RangeError):
-                atomic_write(path, partial(self._fill, positions, compute, dtype, digest))
+                atomic_write(path, partial(self._write_array, positions, compute, dtype, digest))
                 break
-        facts = {"about": self.about, "keys": b"".join(keys).decode(), "sha256": digest.hexdigest()}
-        text = json.dumps(facts)
+        text = json.dumps(
+            {
+                "about": self.description,
+                "keys": b"".join(keys).decode(),
+                "sha256": digest.hexdigest(),
+            }
+        )
         atomic_write(path.with_suffix(".json"), lambda unfinished: unfinished.write_text(text))
 
-    def _fill(
-        self, positions: np.ndarray, compute: Callable, dtype: str, digest: object, unfinished: Path
+    def _write_array(
+        self, positions: np.ndarray, compute: Callable, dtype: str, digest: object, path: Path
     ) -> None:
-        """Write an .npy file chunk by chunk, so that memory need not hold all of it."""
-
-        def write(data: bytes | memoryview) -> None:
-            file.write(data)
-            digest.update(data)
-
+        """Write an .npy file chunk by chunk, so that it need not fit into memory."""
         chunks = np.split(positions, range(CHUNK, len(positions), CHUNK))
-        watched = is_interactive()
-        bar = tqdm(chunks, "features", disable=not watched, leave=False, file=sys.stdout)
-        with unfinished.open("wb") as file:
-            for number, chunk in enumerate(bar):
+        with path.open("wb") as file:
+
+            def write(data: bytes | memoryview) -> None:
+                file.write(data)
+                digest.update(data)
+
+            for number, chunk in enumerate(bar(chunks, "features")):
                 start = time.perf_counter()
                 features = np.asarray(compute(chunk), np.float32)
-                peak = np.abs(features).max()
-                if (
-                    dtype == "float16"
-                    and peak > 0
-                    and not FLOAT16_RANGE[0] <= peak <= FLOAT16_RANGE[1]
-                ):
-                    raise _RangeError
+                if dtype == "float16":
+                    _check_float16_range(features)
                 features = np.ascontiguousarray(features, dtype)
                 if number == 0:
                     size = features[0].nbytes * len(positions)
@@ -169,23 +177,23 @@ class CacheFiles:
                     header = {"descr": features.dtype.str, "fortran_order": False, "shape": shape}
                     np.lib.format.write_array_header_2_0(SimpleNamespace(write=write), header)
                 write(features.data)
-                if number == 1 and not watched:  # the first one is slower
+                if number == 1 and not is_interactive():  # the first chunk is slower
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
                     print(
                         f"Feature cache: computing {len(positions):,} features once, about "
-                        f"{seconds:.0f} s; they are kept ({size / 1e6:.1f} MB).",
+                        f"{seconds:.0f} s; they take {size / 1e6:.1f} MB on disk.",
                         flush=True,
                     )
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            waiting = "another process computes features of this network; waiting"
-            print(f"Feature cache: {waiting}.", flush=True)
+            reason = "another process computes features of this network"
+            print(f"Feature cache: {reason}; waiting for it.", flush=True)
             lock.acquire()
         try:
             yield
@@ -194,21 +202,27 @@ class CacheFiles:
 
 
 class _RangeError(Exception):
-    """A feature is beyond float16's range, or all are where it has few digits."""
+    """A feature is beyond float16's range, or all are so small that float16 loses digits."""
 
 
-def _open(path: Path, facts: dict) -> np.ndarray | None:
-    """Return the features that a file is about, mapped into memory, or None if one is damaged."""
+def _check_float16_range(features: np.ndarray) -> None:
+    peak = np.abs(features).max()
+    if peak > 0 and not FLOAT16_RANGE[0] <= peak <= FLOAT16_RANGE[1]:
+        raise _RangeError
+
+
+def _open(path: Path, metadata: dict) -> np.ndarray | None:
+    """Return the features that this metadata describes, memory-mapped, or None if damaged."""
     data = path.with_suffix(".npy")
     try:
-        if _checksum(facts["keys"], data) == facts["sha256"]:
+        if _compute_checksum(metadata["keys"], data) == metadata["sha256"]:
             return np.asarray(np.load(data, mmap_mode="r"))
     except (OSError, ValueError, LookupError, EOFError):
         pass
     return None
 
 
-def _checksum(keys: np.ndarray, path: Path) -> str:
+def _compute_checksum(keys: np.ndarray, path: Path) -> str:
     digest = sha256(keys.tobytes())
     with path.open("rb") as file:
         while block := file.read(1 << 20):

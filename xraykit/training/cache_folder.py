@@ -1,4 +1,4 @@
-"""The cache that the feature cache keeps its files in: where, how much, what goes first."""
+"""The folder of the feature cache: its place, its size limit, and the removal of files."""
 
 import json
 import os
@@ -15,110 +15,112 @@ from platformdirs import user_cache_path
 
 from ..errors import InputError
 
-FOLDER, LIMIT = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
-LIMIT_GB = 5.0
-KEY = np.dtype("S32")
-NAMES = "[0-9a-f]*.json"  # not those that are being written, which begin with a dot
+FOLDER_VARIABLE, LIMIT_VARIABLE = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
+DEFAULT_LIMIT_GB = 5.0
+KEY_DTYPE = np.dtype("S32")
+METADATA_PATTERN = "[0-9a-f]*.json"  # excludes incomplete files, whose names begin with a dot
 
 
 class CacheError(Exception):
-    """The bank can't be kept; its text is the reason, as a person would say it."""
-
-
-def tidy(folder: Path) -> None:
-    """Remove what was never finished in a network's folder; only under its lock."""
-    for path in [*folder.glob(".*.partial.*"), *folder.glob("*.npy")]:
-        if path.name.startswith(".") or not path.with_suffix(".json").exists():
-            path.unlink(missing_ok=True)
-
-
-def _tidy_all() -> None:
-    """Remove what was never finished anywhere, but where a process works."""
-    for folder in cache_folder().glob("*/"):
-        with suppress(OSError, Timeout), FileLock(folder / ".lock", timeout=0):
-            tidy(folder)
+    """Features can't be cached; the text is the reason."""
 
 
 def cache_folder() -> Path:
-    """Return the folder that all features are in, with a name that nobody else uses."""
-    named = Path(os.environ.get(FOLDER) or user_cache_path("xraykit"))
-    return named.expanduser().absolute() / "xraykit-features"
+    """Return the folder of all features, with a name that no other program uses."""
+    parent = Path(os.environ.get(FOLDER_VARIABLE) or user_cache_path("xraykit"))
+    return parent.expanduser().absolute() / "xraykit-features"
 
 
-def cached() -> pd.DataFrame:
-    """Return what is in the cache, longest unused first: a row a file of features.
+def list_cached() -> pd.DataFrame:
+    """Return a table of the cache, one row per file of features, the least recently used first.
 
     Returns
     -------
     DataFrame
-        Columns network, features (how many), MB, used (when last) and path.
+        Columns network, features (their number), MB, used (time of last use) and path.
     """
     rows = []
-    for path in cache_folder().glob(f"*/{NAMES}"):
+    for path in cache_folder().glob(f"*/{METADATA_PATTERN}"):
         with suppress(OSError):
             used = datetime.fromtimestamp(int(path.stat().st_mtime))
-            facts = read_facts(path)
+            metadata = read_metadata(path)
             size = path.with_suffix(".npy").stat().st_size / 1e6
-            rows.append(
-                (facts.get("about", "damaged"), len(facts.get("keys", [])), size, used, path)
-            )
+            network, n_features = metadata.get("about", "damaged"), len(metadata.get("keys", []))
+            rows.append((network, n_features, size, used, path))
     table = pd.DataFrame(rows, columns=["network", "features", "MB", "used", "path"])
     return table.sort_values("used", ignore_index=True)
 
 
 def clear_cache() -> None:
-    """Remove all features. A training that reads them goes on; it has the files open."""
-    for path in cached()["path"]:
+    """Remove all features. A training that uses them continues, because it has the files open."""
+    for path in list_cached()["path"]:
         remove(path)
-    _tidy_all()
+    _remove_all_incomplete()
 
 
 def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
-    """Remove the longest unused files of features until `size` bytes more are within the limit.
+    """Remove the least recently used files until `size` more bytes are within the limit.
 
-    Those `in_use` stay.
+    Files that are `in_use` stay.
 
     Raises
     ------
     CacheError
-        If they never can be, or the disk has no room for them.
+        If the limit is too low, or the disk too full.
     """
-    given = os.environ.get(LIMIT) or str(LIMIT_GB)
+    setting = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_LIMIT_GB)
     try:
-        limit = float(given) * 1e9
+        limit = float(setting) * 1e9
     except ValueError:
         limit = np.nan
     if not limit >= 0:
-        raise InputError(f"{LIMIT}={given!r}: expected a number of gigabytes, 0 or more")
-    _tidy_all()
-    table = cached()
-    kept = table["path"].isin(in_use)
-    needed = size + 1e6 * table["MB"][kept].sum()
+        raise InputError(f"{LIMIT_VARIABLE}={setting!r}: expected a number of gigabytes, 0 or more")
+    _remove_all_incomplete()
+    table = list_cached()
+    is_used = table["path"].isin(in_use)
+    needed = size + 1e6 * table["MB"][is_used].sum()
     if needed > limit:
-        raise CacheError(f"features would take {needed / 1e9:.1f} GB, over {LIMIT}={given}")
-    others = table[~kept]
-    for path, left in zip(others["path"], 1e6 * others["MB"][::-1].cumsum()[::-1], strict=True):
-        if needed + left <= limit:
+        raise CacheError(
+            f"the features would take {needed / 1e9:.1f} GB, over {LIMIT_VARIABLE}={setting}"
+        )
+    others = table[~is_used]
+    remaining = 1e6 * others["MB"][::-1].cumsum()[::-1]  # bytes of a file and all later ones
+    for path, rest in zip(others["path"], remaining, strict=True):
+        if needed + rest <= limit:
             break
         remove(path)
     free = shutil.disk_usage(cache_folder()).free
     if size > free:
         raise CacheError(
-            f"features take {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left"
+            f"the features take {size / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left"
         )
 
 
-def read_facts(path: Path) -> dict:
-    """Return what is said of a file of features; nothing if that is damaged."""
+def read_metadata(path: Path) -> dict:
+    """Return the metadata of a file of features; an empty dict if they are damaged."""
     try:
-        facts = json.loads(path.read_text())
-        return facts | {"keys": np.frombuffer(facts["keys"].encode(), KEY)}
+        metadata = json.loads(path.read_text())
+        return metadata | {"keys": np.frombuffer(metadata["keys"].encode(), KEY_DTYPE)}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 
 def remove(path: Path) -> None:
-    """Remove a file of features and what is said of it."""
-    for each in (path, path.with_suffix(".npy")):  # in this order: never said to be, and gone
+    """Remove a file of features and its metadata, the metadata first."""
+    for file in (path, path.with_suffix(".npy")):
         with suppress(OSError):
-            each.unlink()
+            file.unlink()
+
+
+def remove_incomplete(folder: Path) -> None:
+    """Remove incomplete files from a network's folder; only while it is locked."""
+    for path in [*folder.glob(".*.partial.*"), *folder.glob("*.npy")]:
+        if path.name.startswith(".") or not path.with_suffix(".json").exists():
+            path.unlink(missing_ok=True)
+
+
+def _remove_all_incomplete() -> None:
+    """Remove incomplete files from all folders that no process has locked."""
+    for folder in cache_folder().glob("*/"):
+        with suppress(OSError, Timeout), FileLock(folder / ".lock", timeout=0):
+            remove_incomplete(folder)

@@ -1,4 +1,4 @@
-"""Trainings that survive an interruption: their whole state is kept after each epoch."""
+"""Checkpoints: after an interruption, training resumes from the last complete epoch."""
 
 import json
 import os
@@ -18,91 +18,96 @@ from . import CHECKPOINT_FOLDER
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Write a training's state to one file after each epoch, and take it up again from there.
+    """Write the state of a training to one file after each epoch, and resume from there.
 
-    Beside weights and optimizer that is the state of dropout, the history, and what early stopping
-    remembers, so that a training taken up goes on as if nothing had happened.
-    (Keras' `BackupAndRestore` leaves out history and random states, and its files can be torn.)
+    The state is the weights, the optimizer, the seeds of dropout, the history, and the state of
+    early stopping. So a resumed training gives the same result as an uninterrupted one. (Keras'
+    `BackupAndRestore` omits history and random states, and can leave incomplete files.)
 
     Parameters
     ----------
     path : Path
-        Replaced as a whole after each epoch; a damaged file counts as none.
+        Replaced as a whole after each epoch; a damaged file is ignored.
     stopping : EarlyStopping, optional
-        Must come before this one among the callbacks.
+        Must precede this callback in the list of callbacks.
 
     Attributes
     ----------
     epochs : list of dict
-        The history so far, an entry an epoch.
+        The history so far, one entry per epoch.
     seconds : float
-        How long those took.
+        How long those epochs took.
     stopped : bool
-        Whether training ended before its last epoch on purpose.
+        Whether early stopping ended the training.
     """
 
     def __init__(self, path: Path, stopping: keras.callbacks.EarlyStopping | None = None) -> None:
         super().__init__()
         self.path, self.stopping = path, stopping
         self.state = _read(path)
-        said = json.loads(str(self.state.get("said", "{}")))
-        self.epochs: list[dict[str, float]] = said.get("epochs", [])
-        self.seconds: float = said.get("seconds", 0.0)
-        self.stopped: bool = said.get("stopped", False)
-        self.remembered: dict[str, float] = said.get("stopping", {})
+        metadata = json.loads(str(self.state.get("said", "{}")))
+        self.epochs: list[dict[str, float]] = metadata.get("epochs", [])
+        self.seconds: float = metadata.get("seconds", 0.0)
+        self.stopped: bool = metadata.get("stopped", False)
+        self.stopping_state: dict[str, float] = metadata.get("stopping", {})
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Put back what was kept."""
-        self.begun = time.perf_counter() - self.seconds
+        """Restore the saved state."""
+        self.start = time.perf_counter() - self.seconds
         if not self.epochs:
             return
-        for number, variable in enumerate(self._variables()):
+        for number, variable in enumerate(self._list_variables()):
             variable.assign(self.state[f"variable_{number}"])
         if self.stopping:
-            vars(self.stopping).update(self.remembered)
+            vars(self.stopping).update(self.stopping_state)
             best = [name for name in self.state if name.startswith("best_")]
             self.stopping.best_weights = [self.state[f"best_{i}"] for i in range(len(best))] or None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Keep the state as it is now."""
+        """Save the current state."""
         self.epochs.append({name: float(value) for name, value in logs.items()})
-        self.seconds = time.perf_counter() - self.begun
-        said = {"epochs": self.epochs, "seconds": self.seconds, "stopped": self.model.stop_training}
-        arrays = {f"variable_{i}": np.asarray(each) for i, each in enumerate(self._variables())}
+        self.seconds = time.perf_counter() - self.start
+        metadata = {
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            "stopped": self.model.stop_training,
+        }
+        variables = self._list_variables()
+        arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(variables)}
         if self.stopping:
-            remembered = ("wait", "best", "best_epoch", "stopped_epoch")
-            said["stopping"] = {name: getattr(self.stopping, name) for name in remembered}
+            names = ("wait", "best", "best_epoch", "stopped_epoch")
+            metadata["stopping"] = {name: getattr(self.stopping, name) for name in names}
             best = self.stopping.best_weights or []
             arrays |= {f"best_{number}": weight for number, weight in enumerate(best)}
-        _write(self.path, arrays | {"said": np.array(json.dumps(said))})
+        _write(self.path, arrays | {"said": np.array(json.dumps(metadata))})
 
-    def _variables(self) -> list[keras.Variable]:
-        """Return all that training can change: not the weights of frozen layers, nor metrics."""
-        own = [
+    def _list_variables(self) -> list[keras.Variable]:
+        """Return all that training can change: no weights of frozen layers, and no metrics."""
+        variables = [
             variable
             for layer in self.model.layers
             for variable in layer.variables
             if layer.trainable or all(variable is not weight for weight in layer.weights)
         ]
-        return own + self.model.optimizer.variables
+        return variables + self.model.optimizer.variables
 
 
 def checkpoint_path(model: keras.Model, task: Task, **arguments: object) -> Path | None:
-    """Return the file for this very training, or None where none are kept.
+    """Return the checkpoint file of exactly this training, or None without checkpoints.
 
-    Its name is a digest of all that determines the training: the network with its weights, the
-    images, and the arguments. So a file can't be taken up by another training. Layers that are
-    not Keras' own are code that can change without a trace, so theirs is not kept.
+    Its name is a digest of everything that determines the training: the model with its weights,
+    the images, and the arguments. So no other training can resume from it. Models with layers from
+    outside Keras get no checkpoints, because their code can change without a trace.
     """
     folder = os.environ.get(CHECKPOINT_FOLDER)
     if not folder:
         return None
-    facts = model.to_json() + json.dumps(arguments, default=keras.saving.serialize_keras_object)
-    if not all(module.startswith("keras") for module in re.findall(r'"module": "(.*?)"', facts)):
+    text = model.to_json() + json.dumps(arguments, default=keras.saving.serialize_keras_object)
+    if not all(module.startswith("keras") for module in re.findall(r'"module": "(.*?)"', text)):
         return None
     for part in (task.train, task.validation):
-        facts += f"{part.digests} {part.labels.tolist()}"
-    digest = sha256(facts.encode())
+        text += f"{part.digests} {part.labels.tolist()}"
+    digest = sha256(text.encode())
     for array in model.get_weights():
         digest.update(np.ascontiguousarray(array))
     return Path(folder, f"{digest.hexdigest()[:32]}.npz")
@@ -122,6 +127,6 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         atomic_write(path, lambda partial: np.savez(partial, **arrays))
     except OSError as error:
         raise InputError(
-            f"Can't keep the state of the training in {path.parent}: {error.strerror}. "
-            "Make room there and start again: it goes on from the last whole epoch"
+            f"The state of the training could not be saved in {path.parent}: {error.strerror}. "
+            "Free some disk space and start again: training resumes from the last complete epoch"
         ) from error

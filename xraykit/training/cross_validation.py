@@ -1,4 +1,4 @@
-"""Cross-validation by patient: the figure to trust where the test set has 36 images."""
+"""Cross-validation by patient: more reliable than a test set of 36 images."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from .predict import predict
 
 @runtime_checkable
 class Trainable(Protocol):
-    """What builds and trains a new model each time, such as a recipe."""
+    """An object that builds and trains a new model on each call, such as a recipe."""
 
     restore_best_weights: bool
     early_stopping: int | None
@@ -34,46 +34,46 @@ def cross_validate(
     repeats: int = 1,
     folds: int = 5,
     seed: int = 42,
-    shown: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
+    train_transform: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
 ) -> pd.DataFrame:
-    """Train on all folds but one, predict the one left out, in turn; print a line a fold.
+    """Train on all folds but one and predict that one, for each fold; print one line per fold.
 
-    Folds are cut from the training and validation images by patient, stratified and seeded; the
-    test images take no part. The fold left out is watched while training and decides nothing.
-    Where the recipe stops early or keeps the best epoch, a fifth of the training images is cut
-    off by patient to decide that.
+    The training and validation images are split by patient, stratified and seeded; the test images
+    are not used. Validation during training uses the held-out fold, which decides nothing. If the
+    recipe stops early or restores the best weights, a fifth of the training images, split off by
+    patient, is used instead.
 
     Parameters
     ----------
     recipe : Recipe
     task : Task
     repeats : int
-        How often all of it is done, each time with other folds and other new weights.
+        Number of repetitions, each with other folds and other initial weights.
     folds, seed : int
-    shown : callable, optional
-        Gets the images that a fold is to be trained on and those left out, and returns what it
-        is trained on: fewer, or others more.
+    train_transform : callable, optional
+        Takes the training images and the held-out images of a fold, returns the images to train
+        on: for example fewer, or additional ones.
 
     Returns
     -------
     DataFrame
-        A row an image and repeat, as `predict` gives it, with the repeat and the fold (both from
-        1) that it was left out in. `summarize_cross_validation` sums it up.
+        One row per image and repeat, as `predict` returns it, with the repeat and the fold (both
+        from 1) in which the image was held out. `summarize_cross_validation` summarizes it.
 
     Raises
     ------
     InputError
-        If the recipe and the task don't fit, or there are too few patients for so many folds.
+        If the recipe does not fit the task, or there are fewer patients than folds.
     """
     parts = []
-    for repeat, fold, cut in fold_tasks(recipe, task, repeats, folds, seed, shown):
-        turn = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
-        trained_on = f"{turn} {fold} of {folds}: trained on {len(cut.train)} images"
-        print(trained_on, end="", flush=True)
-        with redirect_stdout(io.StringIO()):  # a line an epoch would bury the folds'
-            model, _ = recipe.train(cut, seed=seed + repeat - 1)
-        parts.append(predict(model, cut.test).assign(repeat=repeat, fold=fold))
-        print(f", of those left out {score(parts[-1]).correct}/{len(cut.test)} right")
+    for repeat, fold, split in fold_tasks(recipe, task, repeats, folds, seed, train_transform):
+        prefix = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
+        n_train, n_test = len(split.train), len(split.test)
+        print(f"{prefix} {fold} of {folds}: trained on {n_train} images", end="", flush=True)
+        with redirect_stdout(io.StringIO()):  # one line per epoch would hide those of the folds
+            model, _ = recipe.train(split, seed=seed + repeat - 1)
+        parts.append(predict(model, split.test).assign(repeat=repeat, fold=fold))
+        print(f", {score(parts[-1]).correct}/{n_test} held-out images correct")
     predictions = pd.concat(parts, ignore_index=True)
     print(f"Cross-validated: {summarize_cross_validation(predictions)}")
     return predictions
@@ -85,20 +85,20 @@ def fold_tasks(
     repeats: int,
     folds: int,
     seed: int,
-    shown: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
+    train_transform: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
 ) -> Iterator[tuple[int, int, Task]]:
-    """Give repeat and fold (from 1), and the task to train on then: its test is what is left out.
+    """Yield repeat and fold (from 1), and the fold's task: its test images are the held-out ones.
 
     Parameters and errors are those of `cross_validate`.
     """
     check_kind(recipe, Trainable, "a recipe, such as xk.recipes['task2-mobilenetv2']")
     check_task(task)
     images = task.development
-    for repeat, fold, rest, left_out in make_folds(images, repeats, folds, seed):
-        train, test = images.subset(rest), images.subset(left_out)
+    for repeat, fold, train_rows, test_rows in make_folds(images, repeats, folds, seed):
+        train, test = images.subset(train_rows), images.subset(test_rows)
         validation = test
-        if shown:
-            train = shown(train, test)
+        if train_transform:
+            train = train_transform(train, test)
         if recipe.early_stopping or recipe.restore_best_weights:
             train, validation = split_validation(train, 0.2, seed)
         yield repeat, fold, replace(task, train=train, validation=validation, test=test)

@@ -1,4 +1,4 @@
-"""The feature cache: what the frozen part of a network gives, computed once and kept."""
+"""The feature cache: outputs of a network's frozen part, computed once and stored."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -6,47 +6,49 @@ from hashlib import sha256
 import numpy as np
 
 from .._keras import keras, tf
-from ..models.graph import description
+from ..models.graph import describe_structure
 from .batches import Views
 from .cache_files import CacheFiles
 
 
 class FeatureCache:
-    """The features of a network whose weights and behaviour stay as they are.
+    """The features of a network whose weights and behavior do not change.
 
     Parameters
     ----------
     network : keras.Model
-        From raw pixels to features, as split_frozen gives it.
+        From raw pixels to features, as `split_frozen` returns it.
     precision : str
-        What it computes in; the caller sees to that.
+        The precision that the caller lets the network compute in.
     dtype : {"float16", "float32"}
-        What features are kept as.
+        Storage type of the features.
     """
 
     def __init__(self, network: keras.Model, precision: str, dtype: str) -> None:
         self.network = network
-        facts = [description(network), precision, keras.__version__, tf.__version__]
-        digest = sha256(" ".join(facts).encode())
+        parts = [describe_structure(network), precision, keras.__version__, tf.__version__]
+        digest = sha256(" ".join(parts).encode())
         for weight in network.get_weights():
             digest.update(np.ascontiguousarray(weight))
-        end = network.layers[-1]
-        shape = "×".join(map(str, end.output.shape[1:]))
-        about = f"{end.name} {shape}, weights {digest.hexdigest()[:8]}, {precision}"
-        self.files = CacheFiles(digest.hexdigest(), about, dtype)
+        last = network.layers[-1]
+        shape = "×".join(map(str, last.output.shape[1:]))
+        description = f"{last.name} {shape}, weights {digest.hexdigest()[:8]}, {precision}"
+        self.files = CacheFiles(digest.hexdigest(), description, dtype)
 
     def features(self, views: Views) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-        """Compute the features of all views that are not there; return what reads them.
+        """Compute the missing features of all views; return a function that reads features.
+
+        That function takes rows of the images and the numbers of their views.
 
         Raises
         ------
         CacheError
-            If they can't be kept.
+            If features can't be stored.
         """
 
         def compute(positions: np.ndarray) -> np.ndarray:
             pixels = views.pixels(positions // views.count, positions % views.count)
             return self.network.predict_on_batch(pixels)
 
-        kept = self.files.rows(views.keys(), compute)
-        return lambda rows, numbers: kept.take(rows * views.count + numbers)
+        features = self.files.load_rows(views.keys(), compute)
+        return lambda rows, numbers: features.take(rows * views.count + numbers)

@@ -1,4 +1,4 @@
-"""The precision that a network computes in."""
+"""The numeric precision of a network's computations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @contextmanager
-def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
-    """Let all layers but the last compute in `precision`, and as before afterwards.
+def use_precision(precision: str, model: keras.Model) -> Iterator[None]:
+    """Let all layers but the last compute in `precision`, and restore their settings afterwards.
 
-    Weights stay float32, and so do the probabilities and the loss.
+    Weights, probabilities and the loss stay float32.
     """
-    layers = [layer for each in model.layers[:-1] for layer in each._flatten_layers()]
-    before = [(layer, layer.dtype_policy) for layer in layers]
+    layers = [layer for top in model.layers[:-1] for layer in top._flatten_layers()]
+    policies = [layer.dtype_policy for layer in layers]
     try:
-        for layer, _ in before if precision != "float32" else []:
+        for layer in layers if precision != "float32" else []:
             layer.dtype_policy = precision
         yield
     finally:
-        for layer, policy in before:
+        for layer, policy in zip(layers, policies, strict=True):
             layer.dtype_policy = policy

@@ -1,4 +1,4 @@
-"""Asking a network: what it says of each image."""
+"""Predictions of a model for images."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from .._keras import keras
 from ..data.images import ImageSet
 from ..errors import InputError
 from ..metrics.predictions import tabulate
+from ..models.classifier import check_model_fits_images
 from .batches import Batches, Views
-from .train import check_fits
 
 
 def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
-    """Return what a classifier says of each image, in the order of `images`.
+    """Return a classifier's prediction for each image, in the order of `images`.
 
     Parameters
     ----------
@@ -25,35 +25,37 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns path, patient, true, predicted (class names), and `probability_CLASS` for each
-        class, in the order of the labels.
+        One row per image. Columns path, patient, true, predicted (class names), and
+        `probability_CLASS` for each class, in the order of the labels.
 
     Raises
     ------
     InputError
-        If the model doesn't fit the images, or gives no numbers.
+        If the model does not fit the images, or its output contains NaN.
     """
-    check_fits(model, images)
-    output = outputs(model, images)
+    check_model_fits_images(model, images)
+    output = compute_outputs(model, images)
     return tabulate(images, np.hstack([1 - output, output]) if output.shape[1] == 1 else output)
 
 
-def outputs(model: keras.Model, images: ImageSet, take: Callable | None = None) -> np.ndarray:
-    """Return what a model gives for each image, in the order of `images`.
+def compute_outputs(
+    model: keras.Model, images: ImageSet, read: Callable | None = None
+) -> np.ndarray:
+    """Return a model's output for each image, in the order of `images`.
 
-    `take` gives the model's input for rows of the images; by default that is their pixels.
+    `read` returns the model's input for rows of the images; by default it reads their pixels.
 
     Raises
     ------
     InputError
-        If any of it is no number, as after a training that went wrong.
+        If the output contains NaN, as after a training that diverged.
     """
     views = Views(images)
-    batches = Batches(views, take or views.pixels, batch_size=32)
+    batches = Batches(views, read or views.pixels, batch_size=32)
     output = model.predict(batches.dataset(), verbose=0)
     if not np.isfinite(output).all():
         raise InputError(
-            "The network gives no numbers (NaN): build it anew, and train it with a lower learning "
-            "rate"
+            "The model's output contains no numbers (NaN): build it again, and train it with a "
+            "lower learning rate"
         )
     return output

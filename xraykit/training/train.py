@@ -1,4 +1,4 @@
-"""Train a classifier on a task: compile, fit, and give back the history."""
+"""Train a classifier on a task: compile, fit, and return the history."""
 
 import sys
 import time
@@ -11,10 +11,9 @@ from tqdm.std import tqdm
 
 from .._keras import keras
 from ..data.augmentation import Augmentation
-from ..data.images import ImageSet, check_images
 from ..data.tasks import Task, check_task
 from ..errors import InputError, check_whole_number, unknown
-from ..models.classifier import check_model
+from ..models.classifier import check_model_fits_images, choose_loss
 from ..models.graph import NotCacheableError, split_frozen
 from ..progress import is_interactive
 from .batch_norm import recalibrate
@@ -23,13 +22,12 @@ from .cache_folder import CacheError
 from .checkpoint import Checkpoint, checkpoint_path
 from .feature_cache import FeatureCache
 from .optimizers import OPTIMIZERS, build_optimizer
-from .precision import PRECISIONS, computing_in
+from .precision import PRECISIONS, use_precision
 
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
 MAX_STEPS_PER_EXECUTION = 32
-TIMESTAMPS_AFTER_EPOCH_2 = (
-    3  # times noted by the end of the second epoch; the first is slower than the rest
-)
+TIMESTAMPS_AFTER_EPOCH_2 = 3  # the remaining time is estimated then; the first epoch is slower
+Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 def train(
@@ -37,7 +35,7 @@ def train(
     task: Task,
     epochs: int,
     batch_size: int = 10,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
+    learning_rate: float | Schedule = 5e-4,
     optimizer: str = "adam",
     augmentation: Augmentation | None = None,
     n_views: int = 8,
@@ -48,22 +46,19 @@ def train(
     restore_best_weights: bool = False,
     seed: int = 42,
 ) -> pd.DataFrame:
-    """Compile `model`, fit it to `task.train`, and watch `task.validation`.
+    """Compile `model` and fit it to `task.train`, with `task.validation` for validation.
 
-    Every image is seen once an epoch, the last and smaller batch included, in an order drawn
-    from (seed, epoch). Validation images are never augmented or shuffled. The loss is binary or
-    categorical cross-entropy, by the model's output; accuracy counts whole images.
+    Every image is used once per epoch, in an order drawn from (seed, epoch); the last batch may be
+    smaller. Validation images are never augmented or shuffled. The loss is binary or categorical
+    cross-entropy, depending on the model's output.
 
-    Where all layers up to some point are frozen, their output for each image, and each of its
-    `n_views`, is computed once and kept on disk in the feature cache (README), also for the next
-    training; only the rest of the network is trained from there, through `keras.Model.fit`. The
-    model then has the trained weights as if the whole of it had been trained. What is printed says
-    which way it took, and why, if it was the exact one.
+    If all layers up to some point are frozen, their outputs are computed once for each image and
+    view, and stored on disk in the feature cache for this and later trainings. Only the rest of the
+    network is then trained. A printed line says whether the cache is used, and if not, why.
 
-    Under `xraykit run` the state is kept after each epoch, and a run that was interrupted, started
-    again, goes on from there. (Where `XRAYKIT_CHECKPOINT_DIR` names a folder. A training whose new
-    weights are drawn without a seed is another one each time, and starts over; so does one with
-    layers that are not Keras' own.)
+    If `XRAYKIT_CHECKPOINT_DIR` names a folder, as under `xraykit run`, the state is saved after
+    each epoch, and an interrupted training resumes from there when it is started again. This needs
+    the same initial weights, and layers from Keras only.
 
     Parameters
     ----------
@@ -72,132 +67,69 @@ def train(
     task : Task
     epochs, batch_size : int
     learning_rate : float or Keras schedule
-        A schedule counts steps: `ceil(len(task.train) / batch_size)` of them make an epoch.
+        A schedule counts steps; an epoch has `ceil(len(task.train) / batch_size)` of them.
     optimizer : {"adam", "sgd", "rmsprop"}
-        With Keras' defaults for everything but the learning rate.
+        With Keras' defaults except for the learning rate.
     augmentation : Augmentation, optional
-        Each epoch shows each training image under one of its views, drawn from (seed, epoch).
+        Each epoch uses one augmented view per training image, drawn from (seed, epoch).
     n_views : int
-        How many views an image has, where there is an augmentation; 0 leaves the images as
-        they are. Eight do not differ from new ones under `Augmentation()`; stronger augmentation
-        needs more (docs/published-scores.md).
+        Number of augmented views per image; 0 turns augmentation off. Under `Augmentation()` eight
+        views are as good as new ones in each epoch; stronger augmentation needs more
+        (docs/published-scores.md).
     use_feature_cache : bool
-        Train the whole network, without the feature cache, on new views in each epoch: several
-        times slower.
+        False trains the whole network, with new views in each epoch; this is several times slower.
     precision : {"float32", "mixed_bfloat16"}
-        Mixed is faster on processors that have bfloat16, for networks of whole convolutions such
-        as VGG16, slower for MobileNets; and less exact: about 3 digits.
+        Mixed precision is accurate to about 3 digits. On processors with bfloat16 it is faster for
+        networks of ordinary convolutions such as VGG16, but slower for MobileNets.
     cache_dtype : {"float16", "float32"}
-        What features are kept as; float32 takes twice the room. Where a feature is beyond
-        float16's range they are kept as float32 in any case.
+        Storage type of cached features; float32 needs twice the space. Features outside float16's
+        range are stored as float32 in any case.
     early_stopping : int, optional
-        End after that many epochs without a lower validation loss.
+        Stop after this number of epochs without a lower validation loss.
     restore_best_weights : bool
-        Which weights the model is left with; the best epoch has the lowest validation loss.
+        Whether the model ends with the weights of the epoch with the lowest validation loss.
     seed : int
-        Of the shuffling, dropout and augmentation. Two runs from the same weights on one machine
-        agree to the last bit, if they go the same way.
+        Random seed for shuffling, dropout and augmentation. Two trainings with the same initial
+        weights on one machine agree exactly if both use the feature cache, or neither does.
 
     Returns
     -------
     DataFrame
-        A row an epoch, from 1: loss, accuracy, val_loss, val_accuracy, as Keras names them.
+        One row per epoch, from 1: loss, accuracy, val_loss, val_accuracy, as Keras names them.
 
     Raises
     ------
     InputError
-        If a value is out of range, the model doesn't fit the task, or the loss is no number.
+        If a value is out of range, the model does not fit the task, or the loss becomes NaN.
     """
+    arguments = {name: value for name, value in locals().items() if name in CONSTRAINTS}
     check_task(task)
-    check_whole_number("epochs", epochs, least=1)
-    check_whole_number("batch_size", batch_size, least=1)
-    check_whole_number("seed", seed, least=0)
-    if early_stopping is not None:
-        check_whole_number("early_stopping", early_stopping, least=1)
-    check_whole_number("n_views", n_views, least=0)
-    for name, given, known in (
-        ("optimizer", optimizer, OPTIMIZERS),
-        ("precision", precision, PRECISIONS),
-        ("cache_dtype", cache_dtype, ("float16", "float32")),
-    ):
-        if given not in known:
-            raise unknown(name, given, known)
-    if not isinstance(augmentation, Augmentation | None):
-        raise InputError(f"augmentation={augmentation!r}: expected an xk.Augmentation")
-    scheduled = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
-    if not scheduled and not (isinstance(learning_rate, Real) and 0 < learning_rate < np.inf):
-        raise InputError(f"learning_rate={learning_rate!r}: expected a number above 0")
-    check_fits(model, task.train)
-    for layer in model.layers:
-        if getattr(layer, "seed_generator", None) is not None:  # Dropout(0) has none
-            layer.seed_generator.state.assign([seed, 0])
-    if model.compiled and model.optimizer.iterations > 0:
-        print("This model was trained before and goes on from there; build it anew to start over.")
-    recalibrate(model, task.train)
-    compiling = {
+    _check_arguments(arguments)
+    check_model_fits_images(model, task.train)
+    _prepare_model(model, task, seed)
+    views = _make_views(task, augmentation, n_views, use_feature_cache, seed)
+    compile_options = {
         "optimizer": build_optimizer(optimizer, learning_rate),
-        "loss": cross_entropy(model),
+        "loss": choose_loss(model),
         "metrics": ["accuracy"],
     }
-    stopping = None
-    if early_stopping or restore_best_weights:
-        stopping = keras.callbacks.EarlyStopping(
-            patience=early_stopping or epochs, restore_best_weights=restore_best_weights
-        )
-    augmented = augmentation is not None and n_views > 0
-    count = 1 if not augmented else n_views if use_feature_cache else None
-    shown = Views(task.train, augmentation if augmented else None, count, seed)
-    watched = Views(task.validation)
     start = time.perf_counter()
-    with computing_in(precision, model):
-        trained, *sources = _way(model, shown, watched, use_feature_cache, precision, cache_dtype)
-        path = checkpoint_path(
-            model,
-            task,
-            from_bank=trained is not model,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            optimizer=optimizer,
-            augmentation=repr(shown.augmentation),
-            n_views=count,
-            precision=precision,
-            cache_dtype=cache_dtype,
-            early_stopping=early_stopping,
-            restore_best_weights=restore_best_weights,
-            seed=seed,
-        )
+    with use_precision(precision, model):
+        network, *inputs = _choose_input(model, views, use_feature_cache, precision, cache_dtype)
+        training = Batches(views[0], inputs[0], batch_size, seed)
+        validation = Batches(views[1], inputs[1], batch_size=32)
+        drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
+        path = checkpoint_path(model, task, from_bank=network is not model, **arguments | drawn)
+        stopping = _make_early_stopping(epochs, early_stopping, restore_best_weights)
         checkpoint = Checkpoint(path, stopping) if path else None
-        before = checkpoint.epochs.copy() if checkpoint else []
-        if before:
-            print(f"This training was begun before: going on after epoch {len(before)}.")
-        batches = Batches(shown, sources[0], batch_size, seed)
-        compiling["steps_per_execution"] = _at_once(len(batches))
-        callbacks = [_progress(epochs), keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
-        trained.compile(**compiling)
-        compiling["optimizer"].build(trained.trainable_variables)
+        compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
         try:
-            fitted = trained.fit(
-                batches.dataset(len(before), epochs),
-                steps_per_epoch=len(batches),
-                validation_data=Batches(watched, sources[1], batch_size=32).dataset(),
-                initial_epoch=len(before),
-                epochs=len(before) if checkpoint and checkpoint.stopped else epochs,
-                callbacks=[each for each in callbacks if each],
-                shuffle=False,  # the data set has its order
-                verbose=0,
-            )
-        finally:  # also what was compiled for another precision is not to be used again
-            model.compile(**compiling)
+            network.compile(**compile_options)
+            history = _fit(network, training, validation, epochs, stopping, checkpoint)
+        finally:  # also discards what was compiled for another precision
+            model.compile(**compile_options)
     seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
-    history = pd.concat([pd.DataFrame(before), pd.DataFrame(fitted.history)])
-    history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
-    if not np.isfinite(history.to_numpy()).all():
-        lower = f"a learning rate below {learning_rate}"
-        raise InputError(
-            f"The loss stopped being a number in epoch {len(history)}: build the model anew and "
-            f"train it with {'lower learning rates' if scheduled else lower}"
-        )
+    _check_history(history, learning_rate)
     best = history["val_loss"].idxmin()
     print(
         f"Trained {len(history)} epochs in {seconds:.0f} s; lowest validation loss in epoch {best}."
@@ -206,86 +138,163 @@ def train(
     return history
 
 
-def _way(
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown(name, value, choices)
+
+
+def _check_type(name: str, value: object, kind: tuple[type, str]) -> None:
+    if not isinstance(value, kind[0]):
+        raise InputError(f"{name}={value!r}: expected {kind[1]}")
+
+
+def _check_rate(name: str, value: object, lower: float) -> None:
+    is_number = isinstance(value, Real) and lower < value < np.inf
+    if not isinstance(value, Schedule) and not is_number:
+        raise InputError(f"{name}={value!r}: expected a number above {lower}")
+
+
+OPTIONAL = ("early_stopping", "augmentation")  # may be None
+CONSTRAINTS: dict[str, tuple[Callable, object]] = {
+    "epochs": (check_whole_number, 1),
+    "batch_size": (check_whole_number, 1),
+    "seed": (check_whole_number, 0),
+    "early_stopping": (check_whole_number, 1),
+    "n_views": (check_whole_number, 0),
+    "optimizer": (_check_choice, OPTIMIZERS),
+    "precision": (_check_choice, PRECISIONS),
+    "cache_dtype": (_check_choice, ("float16", "float32")),
+    "restore_best_weights": (_check_type, (bool, "True or False")),
+    "augmentation": (_check_type, (Augmentation, "an xk.Augmentation")),
+    "learning_rate": (_check_rate, 0),
+}
+
+
+def _check_arguments(arguments: dict[str, object]) -> None:
+    for name, (check, limit) in CONSTRAINTS.items():
+        if arguments[name] is not None or name not in OPTIONAL:
+            check(name, arguments[name], limit)
+
+
+def _prepare_model(model: keras.Model, task: Task, seed: int) -> None:
+    """Seed the model's dropout, and re-estimate BatchNorm statistics where that is requested."""
+    for layer in model.layers:
+        if getattr(layer, "seed_generator", None) is not None:  # Dropout(0) has none
+            layer.seed_generator.state.assign([seed, 0])
+    if model.compiled and model.optimizer.iterations > 0:
+        print(
+            "This model was trained before, and training continues from its weights; "
+            "build it again to start over."
+        )
+    recalibrate(model, task.train)
+
+
+def _make_views(
+    task: Task, augmentation: Augmentation | None, n_views: int, use_feature_cache: bool, seed: int
+) -> tuple[Views, Views]:
+    """Return the views of the training images and of the validation images."""
+    if augmentation is None or n_views == 0:
+        return Views(task.train, None, 1, seed), Views(task.validation)
+    count = n_views if use_feature_cache else None
+    return Views(task.train, augmentation, count, seed), Views(task.validation)
+
+
+def _choose_input(
     model: keras.Model,
-    shown: Views,
-    watched: Views,
+    views: tuple[Views, Views],
     use_feature_cache: bool,
     precision: str,
     cache_dtype: str,
 ) -> tuple[keras.Model, Callable, Callable]:
-    """Return what to train, and what it is shown of the training and validation images."""
+    """Return the network to train, and the readers of its training and validation input."""
     try:
         if not use_feature_cache:
             raise NotCacheableError("use_feature_cache=False")
         prefix, tail = split_frozen(model)
-        bank = FeatureCache(prefix, precision, cache_dtype)
-        features = bank.features(shown), bank.features(watched)
+        cache = FeatureCache(prefix, precision, cache_dtype)
+        readers = [cache.features(part) for part in views]
     except (NotCacheableError, CacheError) as error:
-        print(f"The exact way, the whole network in every step: {error}.", flush=True)
-        return model, shown.pixels, watched.pixels
-    end = prefix.layers[-1].name
-    print(f"From the feature cache: all layers up to {end!r} stay as they are.", flush=True)
-    return tail, *features
+        print(f"Training the whole network: {error}.", flush=True)
+        return model, *(part.pixels for part in views)
+    last = prefix.layers[-1].name
+    print(f"Using the feature cache: all layers up to {last!r} are frozen.", flush=True)
+    return tail, *readers
 
 
-def _at_once(steps: int) -> int:
-    """Return steps_per_execution: it divides the steps of an epoch, or Keras would take more."""
+def _make_early_stopping(
+    epochs: int, patience: int | None, restore_best_weights: bool
+) -> keras.callbacks.EarlyStopping | None:
+    if not patience and not restore_best_weights:
+        return None
+    return keras.callbacks.EarlyStopping(
+        patience=patience or epochs, restore_best_weights=restore_best_weights
+    )
+
+
+def _choose_steps_per_execution(steps: int) -> int:
+    """Return a divisor of the steps per epoch, because Keras would otherwise run more steps."""
     return max(count for count in range(1, MAX_STEPS_PER_EXECUTION + 1) if steps % count == 0)
 
 
-def check_fits(model: keras.Model, images: ImageSet) -> None:
-    """Raise InputError where a model can't give class probabilities for these images."""
-    check_model(model)
-    check_images(images)
-    expected, found = model.input_shape[1:], images.pixels.shape[1:]
-    if expected != found:
+def _fit(
+    network: keras.Model,
+    training: Batches,
+    validation: Batches,
+    epochs: int,
+    stopping: keras.callbacks.EarlyStopping | None,
+    checkpoint: Checkpoint | None,
+) -> pd.DataFrame:
+    """Fit the compiled network, after the checkpoint's epochs, and return the whole history."""
+    completed = checkpoint.epochs.copy() if checkpoint else []
+    if completed:
+        print(f"This training was interrupted: resuming after epoch {len(completed)}.")
+    network.optimizer.build(network.trainable_variables)
+    progress = _make_progress_callback(epochs)
+    callbacks = [progress, keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
+    fitted = network.fit(
+        training.dataset(len(completed), epochs),
+        steps_per_epoch=len(training),
+        validation_data=validation.dataset(),
+        initial_epoch=len(completed),
+        epochs=len(completed) if checkpoint and checkpoint.stopped else epochs,
+        callbacks=[callback for callback in callbacks if callback],
+        shuffle=False,  # the data set has its order
+        verbose=0,
+    )
+    history = pd.concat([pd.DataFrame(completed), pd.DataFrame(fitted.history)])
+    history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
+    return history
+
+
+def _check_history(history: pd.DataFrame, learning_rate: float | Schedule) -> None:
+    if not np.isfinite(history.to_numpy()).all():
+        is_schedule = isinstance(learning_rate, Schedule)
+        rate = "lower learning rates" if is_schedule else f"a learning rate below {learning_rate}"
         raise InputError(
-            f"The model takes images of {expected}, the task has {found}: "
-            "use the same image_size for both"
-        )
-    classes = len(images.class_names)
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "none")
-    found = ("×".join(map(str, model.output_shape[1:])), activation)
-    wanted = [(str(classes), "softmax")] + ([("1", "sigmoid")] if classes == 2 else [])
-    if found not in wanted:
-        needed = " or ".join(f"{units} with {name}" for units, name in wanted)
-        hint = ". Pool or flatten the feature maps first" if "×" in found[0] else ""
-        raise InputError(
-            f"The model's last layer {last.name!r} gives {found[0]} with activation {activation}: "
-            f"{classes} classes need {needed}{hint}"
+            f"The loss became NaN or infinite in epoch {len(history)}: build the model again and "
+            f"train it with {rate}"
         )
 
 
-def cross_entropy(model: keras.Model) -> str:
-    """Return Keras' name of the loss that fits a classifier's output and whole-number labels."""
-    binary = model.output_shape[-1] == 1
-    return "binary_crossentropy" if binary else "sparse_categorical_crossentropy"
-
-
-def _progress(epochs: int) -> keras.callbacks.Callback:
-    """Return a bar where a person watches, else one line an epoch."""
+def _make_progress_callback(epochs: int) -> keras.callbacks.Callback:
+    """Return a progress bar in an interactive session, otherwise one line per epoch."""
     if is_interactive():
-        from tqdm.keras import TqdmCallback  # not before `quiet`: it imports Keras, aloud
+        from tqdm.keras import TqdmCallback  # only after `_keras`: it imports Keras, with messages
 
         short = "epoch {n_fmt}/{total_fmt} {bar:10} {remaining} left{postfix}"
         return TqdmCallback(epochs, verbose=0, tqdm_class=tqdm, bar_format=short, file=sys.stdout)
 
-    times: list[float] = []
+    timestamps: list[float] = []
 
-    def note(*_: object) -> None:
-        times.append(time.perf_counter())
+    def note_time(*_: object) -> None:
+        timestamps.append(time.perf_counter())
 
-    def line(epoch: int, logs: dict[str, float]) -> None:
-        note()
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
-        left = (times[-1] - times[-2]) * (epochs - epoch - 1)
-        cost = (
-            f"  about {left:.0f} s to go"
-            if len(times) == TIMESTAMPS_AFTER_EPOCH_2 and left >= 1
-            else ""
-        )
-        print(f"epoch {epoch + 1:>3}/{epochs}  {figures}{cost}", flush=True)
+    def print_epoch(epoch: int, logs: dict[str, float]) -> None:
+        note_time()
+        metrics = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
+        remaining = (timestamps[-1] - timestamps[-2]) * (epochs - epoch - 1)
+        has_estimate = len(timestamps) == TIMESTAMPS_AFTER_EPOCH_2 and remaining >= 1
+        estimate = f"  about {remaining:.0f} s to go" if has_estimate else ""
+        print(f"epoch {epoch + 1:>3}/{epochs}  {metrics}{estimate}", flush=True)
 
-    return keras.callbacks.LambdaCallback(on_train_begin=note, on_epoch_end=line)
+    return keras.callbacks.LambdaCallback(on_train_begin=note_time, on_epoch_end=print_epoch)

@@ -1,0 +1,57 @@
+"""The `xraykit` command: each subcommand parses, calls one public function and prints.
+
+Modules that load pandas, SciPy or TensorFlow are imported inside the subcommands, so that
+`xraykit --help` is fast.
+"""
+
+import signal
+import sys
+
+import click
+
+from ..errors import InputError, RunFailedError
+from . import classroom, images, machine, research, runs
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="xraykit")
+def cli() -> None:
+    """Classify chest X-rays by transfer learning, and find out what the network learned."""
+
+
+for _room in (classroom, images, machine, research, runs):
+    for _command in _room.COMMANDS:
+        cli.add_command(_command)
+
+
+class _SignalError(SystemExit):
+    """A signal that ends the command; a kind of SystemExit, which asyncio and click let through."""
+
+
+def _raise_signal(number: int, frame: object) -> None:
+    raise _SignalError(number)
+
+
+def main() -> None:
+    """Run the command; an error is printed as one line, without a traceback.
+
+    On Ctrl-C and SIGTERM a run ends its kernel first; then the command dies of that signal, so that
+    a shell loop around it ends as well.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _raise_signal)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a pipe may not be able to encode ✓
+    try:
+        cli()
+    except _SignalError as error:
+        click.echo("Interrupted.", err=True)
+        signal.signal(error.code, signal.SIG_DFL)
+        signal.raise_signal(error.code)
+    except (InputError, RunFailedError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)
+        sys.exit(InputError.exit_code)

@@ -1,0 +1,31 @@
+"""The class: release."""
+
+from pathlib import Path
+
+import click
+
+from ..errors import InputError
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("notebooks", nargs=-1, required=True, type=_PATH)
+@click.option("--to", type=_PATH, default=Path("student"), show_default=True, help="Output folder.")
+def release(notebooks: tuple[Path, ...], to: Path) -> None:
+    """Write the student versions of NOTEBOOKS.
+
+    Existing files are not changed.
+    """
+    try:
+        from ..classroom.release import release as write
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"Package {error.name} is missing. Install it: pip install -e '.[instructor]'"
+        ) from error
+    for notebook in notebooks:
+        exists = (to / notebook.name).exists()
+        click.echo(f"{write(notebook, to)}{' exists already: not changed' if exists else ''}")
+
+
+COMMANDS = (release,)

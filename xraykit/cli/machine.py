@@ -1,0 +1,52 @@
+"""The machine: doctor and cache."""
+
+import sys
+
+import click
+
+
+@click.command()
+@click.option("--time", "name", metavar="RECIPE", help="Time a recipe on each device instead.")
+def doctor(name: str | None) -> None:
+    """Check the installation and say what is missing."""
+    if name:
+        from .. import recipes
+
+        recipe = recipes[name]
+        from ..experiments.timing import time_recipe
+
+        times = time_recipe(recipe)
+        click.echo(times.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+        return
+    is_well = True
+    try:
+        from ..headless.doctor import examine
+
+        for finding in examine():
+            click.echo(finding)
+            is_well = is_well and finding.ok
+    except ModuleNotFoundError as error:
+        click.echo(f"✗ Package {error.name} is missing. Install again: pip install -e .")
+        is_well = False
+    sys.exit(not is_well)
+
+
+@click.command()
+@click.option("--clear", is_flag=True, help="Remove all files.")
+def cache(clear: bool) -> None:
+    """Show or remove the cached features.
+
+    The file that was unused for the longest time comes first.
+    """
+    from ..training.cache_folder import cache_folder, clear_cache, list_cached
+
+    table = list_cached()
+    if clear:
+        clear_cache()
+    elif len(table):
+        click.echo(table.drop(columns="path").to_string(index=False, float_format="{:.1f}".format))
+    action = "removed from" if clear else "in"
+    click.echo(f"{len(table)} files, {table['MB'].sum() / 1000:.2f} GB, {action} {cache_folder()}")
+
+
+COMMANDS = (doctor, cache)

@@ -1,0 +1,88 @@
+"""Notebooks run headless: run, demo, collect, card."""
+
+from pathlib import Path
+
+import click
+
+from ..errors import InputError
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("notebook")
+@click.option(
+    "-p",
+    "parameters",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter of the notebook; may be repeated.",
+)
+@click.option("--out", required=True, type=_PATH, help="Output folder.")
+@click.option("--timeout", type=float, help="Seconds for the whole run; by default four hours.")
+@click.option("--kernel", help="Jupyter kernel; by default the one that the notebook names.")
+@click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
+@click.option("--again", is_flag=True, help="Run even if --out holds a complete run; replace it.")
+def run(notebook: str, out: Path, **options: object) -> None:
+    """Run a notebook headless and save its results.
+
+    NOTEBOOK is task1, task2 or a path. The output folder receives the executed notebook, its HTML
+    report, results.json, history.csv, predictions, model.keras and figures/. If the run is
+    interrupted, killed or fails, the same command resumes from the last complete epoch.
+    """
+    from ..headless.run import run as execute
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        click.echo(f"Report: {execute(notebook, out, **given)}")
+    except SystemExit:  # a signal
+        click.echo("The same command resumes from the last complete epoch.", err=True)
+        raise
+
+
+@click.command()
+@click.option("--to", type=_PATH, default=Path("reports"), show_default=True, help="Output folder.")
+def demo(to: Path) -> None:
+    """Run both notebooks on the available images."""
+    from ..headless.run import run_demo
+
+    click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=_PATH)
+@click.option("--csv", type=_PATH, help="Output file for the table as CSV.")
+@click.option("--html", type=_PATH, help="Output file for the table as an HTML page.")
+def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> None:
+    """Collect the runs in and below FOLDERS in one table."""
+    from ..headless import collect as runs
+
+    table = runs.collect(folders)
+    if csv:
+        runs.write_csv(table, csv)
+    if html:
+        runs.write_page(table, html)
+    click.echo(runs.display_runs(table).to_string(index=False, na_rep="", max_colwidth=70))
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=_PATH)
+def card(folders: tuple[Path, ...]) -> None:
+    """Write a model card for each run in FOLDERS.
+
+    The card is written beside the run's results, as card.md and card.html.
+    """
+    from ..headless.card import write_card
+
+    errors = []
+    for folder in folders:
+        try:
+            click.echo("\n".join(map(str, write_card(folder))))
+        except InputError as error:
+            errors.append(str(error))
+    if errors:
+        raise InputError("\n".join(errors))
+
+
+COMMANDS = (run, demo, collect, card)
