@@ -37,7 +37,7 @@ def test_read_manifest_has_one_row_per_image():
         ("x/NORMAL2-IM-9385-0001.jpeg", "kermany:NORMAL2-IM-9385"),
         ("x/IM-0115-0001.jpeg", "kermany:IM-0115"),
         ("x/nejmoa2001191_f3-PA.png", "ieee8023:13"),  # known by name, though converted
-        ("x/persona grata.png", "image:abcabcabcabc"),
+        ("x/persona grata.png", "unknown:abcabcabcabc"),
     ],
 )
 def test_find_patient_reads_the_file_name(path, patient):

@@ -76,7 +76,7 @@ def find_patient(path: str, digest: str) -> str:
     >>> find_patient("copy/person7_virus_12.jpeg", "")
     'kermany:person7'
     >>> find_patient("copy/scan.png", "0123456789abcdef")
-    'image:0123456789ab'
+    'unknown:0123456789ab'
     """
     by_digest, by_name = _index_patients()
     stem = _normalize_stem(path)
@@ -86,7 +86,7 @@ def find_patient(path: str, digest: str) -> str:
         return by_name[stem]
     if match := PATIENT_IN_NAME.search(stem):
         return f"kermany:{match[0]}"
-    return f"image:{digest[:12]}"
+    return f"unknown:{digest[:12]}"
 
 
 def find_challenge() -> Path | None:

@@ -144,13 +144,8 @@ class CacheFiles:
             with suppress(_RangeError):
                 atomic_write(path, partial(self._write_array, positions, compute, dtype, digest))
                 break
-        text = json.dumps(
-            {
-                "about": self.description,
-                "keys": b"".join(keys).decode(),
-                "sha256": digest.hexdigest(),
-            }
-        )
+        metadata = {"about": self.description, "keys": b"".join(keys).decode()}
+        text = json.dumps(metadata | {"sha256": digest.hexdigest()})
         atomic_write(path.with_suffix(".json"), lambda unfinished: unfinished.write_text(text))
 
     def _write_array(
@@ -167,8 +162,10 @@ class CacheFiles:
             for number, chunk in enumerate(bar(chunks, "features")):
                 start = time.perf_counter()
                 features = np.asarray(compute(chunk), np.float32)
-                if dtype == "float16":
-                    _check_float16_range(features)
+                peak = np.abs(features).max()
+                is_outside = peak > 0 and not FLOAT16_RANGE[0] <= peak <= FLOAT16_RANGE[1]
+                if dtype == "float16" and is_outside:
+                    raise _RangeError
                 features = np.ascontiguousarray(features, dtype)
                 if number == 0:
                     size = features[0].nbytes * len(positions)
@@ -203,12 +200,6 @@ class CacheFiles:
 
 class _RangeError(Exception):
     """A feature is beyond float16's range, or all are so small that float16 loses digits."""
-
-
-def _check_float16_range(features: np.ndarray) -> None:
-    peak = np.abs(features).max()
-    if peak > 0 and not FLOAT16_RANGE[0] <= peak <= FLOAT16_RANGE[1]:
-        raise _RangeError
 
 
 def _open(path: Path, metadata: dict) -> np.ndarray | None:

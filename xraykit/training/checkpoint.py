@@ -67,11 +67,8 @@ class Checkpoint(keras.callbacks.Callback):
         """Save the current state."""
         self.epochs.append({name: float(value) for name, value in logs.items()})
         self.seconds = time.perf_counter() - self.start
-        metadata = {
-            "epochs": self.epochs,
-            "seconds": self.seconds,
-            "stopped": self.model.stop_training,
-        }
+        stopped = self.model.stop_training
+        metadata = {"epochs": self.epochs, "seconds": self.seconds, "stopped": stopped}
         variables = self._list_variables()
         arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(variables)}
         if self.stopping:

@@ -120,7 +120,12 @@ def train(
         validation = Batches(views[1], inputs[1], batch_size=32)
         drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
         path = checkpoint_path(model, task, from_bank=network is not model, **arguments | drawn)
-        stopping = _make_early_stopping(epochs, early_stopping, restore_best_weights)
+        stopping = None
+        if early_stopping or restore_best_weights:
+            patience = early_stopping or epochs
+            stopping = keras.callbacks.EarlyStopping(
+                patience=patience, restore_best_weights=restore_best_weights
+            )
         checkpoint = Checkpoint(path, stopping) if path else None
         compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
         try:
@@ -219,16 +224,6 @@ def _choose_input(
     last = prefix.layers[-1].name
     print(f"Using the feature cache: all layers up to {last!r} are frozen.", flush=True)
     return tail, *readers
-
-
-def _make_early_stopping(
-    epochs: int, patience: int | None, restore_best_weights: bool
-) -> keras.callbacks.EarlyStopping | None:
-    if not patience and not restore_best_weights:
-        return None
-    return keras.callbacks.EarlyStopping(
-        patience=patience or epochs, restore_best_weights=restore_best_weights
-    )
 
 
 def _choose_steps_per_execution(steps: int) -> int:
