@@ -54,13 +54,6 @@ def run_part(module: str, function: str, *arguments: object, cache: str | None =
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def has_bfloat16() -> bool:
-    """Return whether Linux lists bfloat16 instructions of the processor."""
-    path = Path("/proc/cpuinfo")
-    flags = {"amx_bf16", "avx512_bf16"}
-    return path.exists() and not flags.isdisjoint(path.read_text().split())
-
-
 def estimate_total(handout: Row) -> float:
     """Return the seconds of 100 of the handout's epochs: the first one and 99 times the mean.
 
@@ -72,6 +65,8 @@ def estimate_total(handout: Row) -> float:
 
 def trainings() -> Iterator[Row]:
     """Measure (a), (b) and (e): Task 2's fine-tuned VGG16, 100 epochs, 8 views."""
+    from xraykit.training.precision import has_bfloat16
+
     precisions = ["float32", "mixed_bfloat16"] if has_bfloat16() else ["float32"]
     rounds = []
     for _ in range(ROUNDS):

@@ -30,7 +30,7 @@ from xraykit.models.graph import split_frozen
 from xraykit.training.batches import Views
 from xraykit.training.feature_cache import FeatureCache
 from xraykit.training.optimizers import build_optimizer
-from xraykit.training.precision import use_precision
+from xraykit.training.precision import set_precision
 
 from .handout import build_generator
 
@@ -182,10 +182,10 @@ def _load_features(folder: Path, task: xk.Task, n_views: int) -> tuple[np.ndarra
         return np.stack(views), np.load(folder / "test.npy")
     recipe = xk.recipes["handout-task2"].as_published()
     model = recipe.build(task.class_names)
-    with use_precision("mixed_bfloat16", model):
-        cached = FeatureCache(split_frozen(model)[0], "mixed_bfloat16", "float16")
-        train = cached.features(Views(task.train, xk.Augmentation.handout(), n_views, 42))
-        test = cached.features(Views(task.test))
+    set_precision(model, "mixed_bfloat16")
+    cached = FeatureCache(split_frozen(model)[0], "float16")
+    train = cached.features(Views(task.train, xk.Augmentation.handout(), n_views, 42))
+    test = cached.features(Views(task.test))
     rows, zeros = np.arange(len(task.train)), np.zeros(len(task.test), int)
     views = [train(rows, np.full(len(rows), number)) for number in range(n_views)]
     return np.stack(views), test(np.arange(len(task.test)), zeros)

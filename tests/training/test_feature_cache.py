@@ -133,13 +133,30 @@ def test_train_with_zero_views_or_without_cache(binary, train, cache):
     assert size == sum(1 for _ in cache.rglob("*.npy")) and not fresh[1].equals(plain[1])
 
 
-def test_train_in_mixed_precision_restores_the_dtype_policies(binary, train, capsys):
+def test_train_in_mixed_precision_leaves_the_model_in_it(binary, train, capsys):
     _, history, _ = train(binary)
     model, mixed, _ = train(binary, precision="mixed_bfloat16")
     assert "Training the whole network" not in capsys.readouterr().out
     assert not mixed.equals(history)
     assert mixed["loss"].iloc[0] == pytest.approx(history["loss"].iloc[0], rel=0.1)
+    *layers, last = model.layers
+    assert {layer.dtype_policy.name for layer in layers} == {"mixed_bfloat16"}
+    assert last.dtype_policy.name == "float32"
+    again = xk.train(model, binary, 1, seed=1)
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert np.isfinite(again["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fma avx512_bf16", "mixed_bfloat16"), ("fma avx512f", "float32")]
+)
+def test_train_in_auto_precision_uses_bfloat16_where_the_processor_has_it(
+    binary, train, tmp_path, monkeypatch, flags, expected
+):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}")
+    monkeypatch.setattr("xraykit.training.precision.Path", lambda path: tmp_path / "cpuinfo")
+    model, _, _ = train(binary, precision="auto")
+    assert model.layers[1].dtype_policy.name == expected
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     extractor = keras.Model(model.input, model.get_layer(FEATURE_LAYER).output)
     try:
         prefix, tail = split_frozen(extractor)
-        stored = FeatureCache(prefix, "float32", "float16").features(Views(images))
+        stored = FeatureCache(prefix, "float16").features(Views(images))
     except (NotCacheableError, CacheError):  # nothing is frozen, or the disk is full
         return compute_outputs(extractor, images)
     return compute_outputs(tail, images, stored)

@@ -18,20 +18,19 @@ class FeatureCache:
     ----------
     network : keras.Model
         From raw pixels to features, as `split_frozen` returns it.
-    precision : str
-        The precision that the caller lets the network compute in.
     dtype : {"float16", "float32"}
         Storage type of the features.
     """
 
-    def __init__(self, network: keras.Model, precision: str, dtype: str) -> None:
+    def __init__(self, network: keras.Model, dtype: str) -> None:
         self.network = network
-        parts = [describe_structure(network), precision, keras.__version__, tf.__version__]
+        parts = [describe_structure(network), keras.__version__, tf.__version__]
         digest = sha256(" ".join(parts).encode())
         for weight in network.get_weights():
             digest.update(np.ascontiguousarray(weight))
         last = network.layers[-1]
         shape = "×".join(map(str, last.output.shape[1:]))
+        precision = last.dtype_policy.name
         description = f"{last.name} {shape}, weights {digest.hexdigest()[:8]}, {precision}"
         self.files = CacheFiles(digest.hexdigest(), description, dtype)
 

@@ -1,25 +1,31 @@
 """The numeric precision of a network's computations."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
 from .._keras import keras
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # as Linux lists a processor's instructions
 
 
-@contextmanager
-def use_precision(precision: str, model: keras.Model) -> Iterator[None]:
-    """Let all layers but the last compute in `precision`, and restore their settings afterwards.
+def has_bfloat16() -> bool:
+    """Return whether Linux lists bfloat16 instructions of the processor."""
+    path = Path("/proc/cpuinfo")
+    return path.exists() and not BFLOAT16_FLAGS.isdisjoint(path.read_text().split())
 
-    Weights, probabilities and the loss stay float32.
+
+def choose_precision(precision: str) -> str:
+    """Return the precision, where "auto" is mixed_bfloat16 if the processor has bfloat16."""
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if has_bfloat16() else "float32"
+
+
+def set_precision(model: keras.Model, precision: str) -> None:
+    """Let all layers but the last compute in `precision`; weights and probabilities stay float32.
+
+    The model has to be compiled afterwards, so that nothing compiled before is used again.
     """
-    layers = [layer for top in model.layers[:-1] for layer in top._flatten_layers()]
-    policies = [layer.dtype_policy for layer in layers]
-    try:
-        for layer in layers if precision != "float32" else []:
-            layer.dtype_policy = precision
-        yield
-    finally:
-        for layer, policy in zip(layers, policies, strict=True):
-            layer.dtype_policy = policy
+    for layer in model.layers[:-1]:
+        for part in layer._flatten_layers():
+            part.dtype_policy = precision

@@ -52,7 +52,7 @@ def compute_outputs(
     """
     views = Views(images)
     batches = Batches(views, read or views.pixels, batch_size=32)
-    output = model.predict(batches.dataset(), verbose=0)
+    output = np.asarray(model.predict(batches.dataset(), verbose=0), np.float32)
     if not np.isfinite(output).all():
         raise InputError(
             "The model's output contains no numbers (NaN): build it again, and train it with a "

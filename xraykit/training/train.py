@@ -22,7 +22,7 @@ from .cache_folder import CacheError
 from .checkpoint import Checkpoint, checkpoint_path
 from .feature_cache import FeatureCache
 from .optimizers import OPTIMIZERS, build_optimizer
-from .precision import PRECISIONS, use_precision
+from .precision import PRECISIONS, choose_precision, set_precision
 
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
 MAX_STEPS_PER_EXECUTION = 32
@@ -78,9 +78,11 @@ def train(
         (docs/published-scores.md).
     use_feature_cache : bool
         False trains the whole network, with new views in each epoch; this is several times slower.
-    precision : {"float32", "mixed_bfloat16"}
-        Mixed precision is accurate to about 3 digits. On processors with bfloat16 it is faster for
-        networks of ordinary convolutions such as VGG16, but slower for MobileNets.
+    precision : {"float32", "mixed_bfloat16", "auto"}
+        The model computes in it from now on. Mixed precision is accurate to about 3 digits. On
+        processors with bfloat16 it is faster for networks of ordinary convolutions such as VGG16,
+        but slower for MobileNets. "auto" is mixed precision on such a processor (which Linux
+        alone reports), and float32 on others.
     cache_dtype : {"float16", "float32"}
         Storage type of cached features; float32 needs twice the space. Features outside float16's
         range are stored as float32 in any case.
@@ -102,9 +104,10 @@ def train(
     InputError
         If a value is out of range, the model does not fit the task, or the loss becomes NaN.
     """
-    arguments = {name: value for name, value in locals().items() if name in CONSTRAINTS}
     check_task(task)
-    _check_arguments(arguments)
+    _check_arguments({name: value for name, value in locals().items() if name in CONSTRAINTS})
+    precision = choose_precision(precision)
+    arguments = {name: value for name, value in locals().items() if name in CONSTRAINTS}
     check_model_fits_images(model, task.train)
     _prepare_model(model, task, seed)
     views = _make_views(task, augmentation, n_views, use_feature_cache, seed)
@@ -114,25 +117,25 @@ def train(
         "metrics": ["accuracy"],
     }
     start = time.perf_counter()
-    with use_precision(precision, model):
-        network, *inputs = _choose_input(model, views, use_feature_cache, precision, cache_dtype)
-        training = Batches(views[0], inputs[0], batch_size, seed)
-        validation = Batches(views[1], inputs[1], batch_size=32)
-        drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
-        path = checkpoint_path(model, task, from_bank=network is not model, **arguments | drawn)
-        stopping = None
-        if early_stopping or restore_best_weights:
-            patience = early_stopping or epochs
-            stopping = keras.callbacks.EarlyStopping(
-                patience=patience, restore_best_weights=restore_best_weights
-            )
-        checkpoint = Checkpoint(path, stopping) if path else None
-        compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
-        try:
-            network.compile(**compile_options)
-            history = _fit(network, training, validation, epochs, stopping, checkpoint)
-        finally:  # also discards what was compiled for another precision
-            model.compile(**compile_options)
+    set_precision(model, precision)
+    network, *inputs = _choose_input(model, views, use_feature_cache, cache_dtype)
+    training = Batches(views[0], inputs[0], batch_size, seed)
+    validation = Batches(views[1], inputs[1], batch_size=32)
+    drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
+    path = checkpoint_path(model, task, from_bank=network is not model, **arguments | drawn)
+    stopping = None
+    if early_stopping or restore_best_weights:
+        patience = early_stopping or epochs
+        stopping = keras.callbacks.EarlyStopping(
+            patience=patience, restore_best_weights=restore_best_weights
+        )
+    checkpoint = Checkpoint(path, stopping) if path else None
+    compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
+    try:
+        network.compile(**compile_options)
+        history = _fit(network, training, validation, epochs, stopping, checkpoint)
+    finally:  # also discards what was compiled for another precision
+        model.compile(**compile_options)
     seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
     _check_history(history, learning_rate)
     best = history["val_loss"].idxmin()
@@ -167,7 +170,7 @@ CONSTRAINTS: dict[str, tuple[Callable, object]] = {
     "early_stopping": (check_whole_number, 1),
     "n_views": (check_whole_number, 0),
     "optimizer": (_check_choice, OPTIMIZERS),
-    "precision": (_check_choice, PRECISIONS),
+    "precision": (_check_choice, (*PRECISIONS, "auto")),
     "cache_dtype": (_check_choice, ("float16", "float32")),
     "restore_best_weights": (_check_type, (bool, "True or False")),
     "augmentation": (_check_type, (Augmentation, "an xk.Augmentation")),
@@ -208,7 +211,6 @@ def _choose_input(
     model: keras.Model,
     views: tuple[Views, Views],
     use_feature_cache: bool,
-    precision: str,
     cache_dtype: str,
 ) -> tuple[keras.Model, Callable, Callable]:
     """Return the network to train, and the readers of its training and validation input."""
@@ -216,7 +218,7 @@ def _choose_input(
         if not use_feature_cache:
             raise NotCacheableError("use_feature_cache=False")
         prefix, tail = split_frozen(model)
-        cache = FeatureCache(prefix, precision, cache_dtype)
+        cache = FeatureCache(prefix, cache_dtype)
         readers = [cache.features(part) for part in views]
     except (NotCacheableError, CacheError) as error:
         print(f"Training the whole network: {error}.", flush=True)
