@@ -1,10 +1,14 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tiny import xraykit
 
 import xraykit as xk
+
+CLONE = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,30 @@ def test_every_public_name_loads_and_is_documented(name):
 
 def test_when_a_notebook_shows_an_input_error_then_it_is_one_line():
     assert xk.InputError("what to do")._render_traceback_() == ["InputError: what to do"]
+
+
+@pytest.mark.slow
+def test_wheel_has_the_manifest_the_notebooks_and_the_command(tmp_path):
+    pip = [sys.executable, "-m", "pip"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path / "wheel", CLONE]
+    subprocess.run(build, check=True, capture_output=True, cwd=tmp_path)
+    (wheel,) = (tmp_path / "wheel").iterdir()
+    installed = tmp_path / "installed"
+    subprocess.run([*pip, "install", "--no-deps", "--target", installed, wheel], check=True)
+    code = (
+        "from xraykit.data.challenge import read_manifest\n"
+        "from xraykit.headless.parameters import find_notebook\n"
+        "from xraykit.cli import main\n"
+        "print(len(read_manifest()), find_notebook('task1'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+    )
+    images, notebook = done.stdout.split()
+    assert int(images) > 300
+    assert Path(notebook) == installed / "xraykit" / "notebooks" / "task1_binary.ipynb"

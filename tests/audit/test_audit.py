@@ -11,14 +11,13 @@ import xraykit as xk
 from xraykit.audit import baselines
 from xraykit.audit import checks as module
 from xraykit.audit.audit import Audit
-from xraykit.audit.baselines import Baseline
+from xraykit.audit.baselines import Baseline, ImageFeature
 from xraykit.audit.checks import (
     check_no_lung_features,
     check_patients,
     check_unusable_files,
     image_table,
 )
-from xraykit.audit.features import ImageFeature
 from xraykit.audit.report import write_page
 from xraykit.metrics.intervals import format_counts
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from xraykit.audit.features import IMAGE_FEATURES, border, file_metadata, text_marks
+from xraykit.audit.baselines import IMAGE_FEATURES
+from xraykit.audit.features import border, file_metadata, text_marks
 
 NO_FILE = None  # these features need none
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 import xraykit as xk
 from xraykit import keras
 from xraykit.explain.gradcam import _find_last_maps
-from xraykit.models.backbones import PREPROCESSING
+from xraykit.models.backbones import SCALINGS
 
 LINEAR = [
     keras.layers.GlobalAveragePooling2D(name="pool"),
@@ -43,7 +43,7 @@ def class_activation_maps(model, images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PREPROCESSING)
+@pytest.mark.parametrize("name", SCALINGS)
 def test_gradcam_with_a_linear_head_is_the_class_activation_map_of_every_backbone(name, multiclass):
     size = 128
     model = xk.build_classifier(name, multiclass.class_names, LINEAR, weights=None, image_size=size)

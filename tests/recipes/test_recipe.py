@@ -146,7 +146,7 @@ def test_repr_has_assumptions_and_published_scores():
 def test_training_schedule_changes_with_whole_epochs(multiclass, rate, expected):
     recipe = xk.recipes["task2-smallcnn"].override(learning_rate=rate, epochs=4)
     steps = -(-len(multiclass.train) // recipe.batch_size)
-    schedule = recipe.training(multiclass)["learning_rate"]
+    schedule = recipe.training_options(multiclass)["learning_rate"]
     rates = [float(schedule(epoch * steps)) for epoch in range(5)]
     np.testing.assert_allclose(rates, expected, atol=1e-6)
     if "boundaries" in rate:

@@ -13,7 +13,7 @@ import pytest
 import xraykit as xk
 from xraykit.training.cache_files import CacheFiles
 from xraykit.training.cache_folder import (
-    FOLDER_VARIABLE,
+    CACHE_VARIABLE,
     LIMIT_VARIABLE,
     CacheError,
     clear_cache,
@@ -44,7 +44,7 @@ class Network:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -199,7 +199,7 @@ def test_load_rows_limit_not_a_number_raises(monkeypatch):
 
 def test_load_rows_folder_not_writable_raises(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"the feature cache in .*file.*: "):
         read(KEYS)
 

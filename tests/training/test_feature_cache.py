@@ -13,7 +13,7 @@ from xraykit import keras
 from xraykit.data.images import FilePixels
 from xraykit.training import CHECKPOINT_FOLDER
 from xraykit.training import train as train_module
-from xraykit.training.cache_folder import FOLDER_VARIABLE, LIMIT_VARIABLE
+from xraykit.training.cache_folder import CACHE_VARIABLE, LIMIT_VARIABLE
 
 layers = keras.layers
 OPTIONS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
@@ -21,7 +21,7 @@ OPTIONS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -78,7 +78,7 @@ def test_train_from_cached_views_agrees_with_the_whole_network(
     options = {"augmentation": xk.Augmentation(), "n_views": 3, "cache_dtype": cache_dtype}
     _, history, _ = train(binary, **options)
     assert "Using the feature cache: all layers up to" in capsys.readouterr().out
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "another"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "another"))
     monkeypatch.setenv(LIMIT_VARIABLE, "0")
     _, whole, _ = train(binary, **options)
     assert "Training the whole network: the features would take" in capsys.readouterr().out
@@ -260,4 +260,4 @@ def test_train_in_two_processes_gives_equal_results(drawn_challenge):
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(drawn_challenge), "-1"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first, second = (process.communicate()[0].splitlines()[-1] for process in both)
-    assert first == second and os.environ[FOLDER_VARIABLE]
+    assert first == second and os.environ[CACHE_VARIABLE]

@@ -1,6 +1,6 @@
 """Baseline classifiers that cannot see the lungs, for comparison with a network's scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,51 @@ from ..errors import InputError
 from ..metrics.predictions import tabulate
 from ..metrics.scores import mean_correct, score
 from ..progress import thread_map
-from .features import IMAGE_FEATURES, SIDE, ImageFeature
+from .features import SIDE, border, brightness, file_metadata, text_marks, thumbnail
 
 TREES = 200
+
+
+@dataclass(frozen=True)
+class ImageFeature:
+    """A feature that a baseline classifier is given.
+
+    Attributes
+    ----------
+    name, description : str
+    extract : callable
+        From the image's file and its gray levels, uint8 of shape (256, 256), to a vector.
+    is_tested : bool
+        Whether it gets a verdict, because it does not see the lungs. Otherwise it is evidence of
+        how little resolution is enough.
+    """
+
+    name: str
+    description: str
+    extract: Callable[[Path, np.ndarray], np.ndarray]
+    is_tested: bool
+
+
 GUESSING = ImageFeature(
     "guessing", "nothing: predicts the most frequent class", lambda path, gray: np.zeros(1), False
+)
+IMAGE_FEATURES = (
+    ImageFeature(
+        "file metadata", "width, height, bytes and channels of the file", file_metadata, True
+    ),
+    ImageFeature("border", "the outermost 3 of 64 pixels on each side", border, True),
+    ImageFeature(
+        "text-like marks", "text-like marks near each edge (ribs as well)", text_marks, True
+    ),
+    ImageFeature(
+        "brightness", "mean and deviation of gray levels (lungs as well)", brightness, False
+    ),
+    ImageFeature(
+        "16 × 16 pixels",
+        "the image with its lungs, but too coarse for most disease",
+        thumbnail,
+        False,
+    ),
 )
 
 

@@ -1,7 +1,6 @@
-"""Features of an image other than its lungs."""
+"""Features of an image other than its lungs: `baselines` lists those that classifiers get."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +12,6 @@ FRAME = 3  # pixels of 64: less than a sixteenth, which phantoms' lungs never re
 MARGIN = SIDE / 6  # distance from the edge within which a text-like mark's center must lie
 STROKE, MIN_CONTRAST = 9, 30  # pixels and gray levels: marks are thinner and brighter
 HEIGHTS, WIDTHS = (3, 32), (2, 64)  # smallest and largest size of a text-like mark, in pixels
-
-
-@dataclass(frozen=True)
-class ImageFeature:
-    """A feature that a baseline classifier is given.
-
-    Attributes
-    ----------
-    name, description : str
-    extract : callable
-        From the image's file and its gray levels, uint8 of shape (256, 256), to a vector.
-    is_tested : bool
-        Whether it gets a verdict, because it does not see the lungs. Otherwise it is evidence of
-        how little resolution is enough.
-    """
-
-    name: str
-    description: str
-    extract: Callable[[Path, np.ndarray], np.ndarray]
-    is_tested: bool
 
 
 def file_metadata(path: Path, gray: np.ndarray) -> np.ndarray:
@@ -93,23 +72,3 @@ def thumbnail(path: Path, gray: np.ndarray) -> np.ndarray:
     """Return the image at 16 × 16 pixels."""
     small = Image.fromarray(gray).resize((16, 16), Image.Resampling.BOX)
     return np.asarray(small, float).ravel()
-
-
-IMAGE_FEATURES = (
-    ImageFeature(
-        "file metadata", "width, height, bytes and channels of the file", file_metadata, True
-    ),
-    ImageFeature("border", "the outermost 3 of 64 pixels on each side", border, True),
-    ImageFeature(
-        "text-like marks", "text-like marks near each edge (ribs as well)", text_marks, True
-    ),
-    ImageFeature(
-        "brightness", "mean and deviation of gray levels (lungs as well)", brightness, False
-    ),
-    ImageFeature(
-        "16 × 16 pixels",
-        "the image with its lungs, but too coarse for most disease",
-        thumbnail,
-        False,
-    ),
-)

@@ -1,5 +1,7 @@
 """The `xraykit` command: each subcommand parses, calls one public function and prints.
 
+A subcommand is a function in the file of its group (classroom, images, machine, research, runs),
+listed in the group's COMMANDS.
 Modules that load pandas, SciPy or TensorFlow are imported inside the subcommands, so that
 `xraykit --help` is fast.
 """

@@ -48,7 +48,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     more_images, learning_curve or augmentation. The output is a table and a figure, NAME.csv and
     NAME.png.
     """
-    from ..experiments.experiments import run_experiment
+    from ..experiments.run import run_experiment
 
     to.mkdir(parents=True, exist_ok=True)  # fails before an hour of training, not after it
     result = run_experiment(name, recipe, folds=folds, seed=seed)

@@ -7,7 +7,7 @@ from ..errors import InputError
 from .folders import read_folders
 from .images import ImageSet, list_files
 
-FOLDER_VARIABLE = "XRAYKIT_EXTERNAL_DIR"
+EXTERNAL_VARIABLE = "XRAYKIT_EXTERNAL_DIR"
 GROUP_NAMES = {
     "adult_normal/normal": "healthy adults",
     "adult_covid/covid": "adults with COVID-19",
@@ -90,17 +90,17 @@ def load_external(image_size: int = 224) -> dict[str, ImageSet]:
             image_sets |= images
     if not image_sets:
         raise InputError(
-            f"{FOLDER_VARIABLE}={root}: expected a folder with images in one of "
+            f"{EXTERNAL_VARIABLE}={root}: expected a folder with images in one of "
             f"{', '.join(GROUP_NAMES)}"
         )
     return image_sets
 
 
 def _find_root() -> Path:
-    root = os.environ.get(FOLDER_VARIABLE)
+    root = os.environ.get(EXTERNAL_VARIABLE)
     if not root:
         raise NoExternalFolderError(
-            f"{FOLDER_VARIABLE} is not set: expected a folder of external images, with "
+            f"{EXTERNAL_VARIABLE} is not set: expected a folder of external images, with "
             f"{', '.join(GROUP_NAMES)}"
         )
     return Path(root).expanduser()

@@ -14,7 +14,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from packaging.requirements import Requirement
 
 from ..data.challenge import DATA, MANIFEST, compare_with_manifest, find_challenge
-from ..data.external import FOLDER_VARIABLE, GROUP_NAMES
+from ..data.external import EXTERNAL_VARIABLE, GROUP_NAMES
 from ..errors import InputError
 from ..recipes.recipe import Recipe
 
@@ -151,12 +151,12 @@ def _check_weights() -> Finding:
 
 def _find_weights(variable: str | None) -> list[str]:
     """Return the networks whose weights are in Keras' cache or the folder that is named."""
-    from ..models.backbones import PREPROCESSING, WITH_ALPHA
+    from ..models.backbones import SCALINGS, WITH_ALPHA
     from ..models.weights import candidate_files, keras_cache
 
     folders = ([Path(variable).expanduser()] if variable else []) + [keras_cache()]
     networks = []
-    for name in PREPROCESSING.keys() - {"SmallCNN"}:
+    for name in SCALINGS.keys() - {"SmallCNN"}:
         for alpha in WIDTHS if name in WITH_ALPHA else (1.0,):
             for file, end in candidate_files(name, alpha).items():
                 paths = [folder / file for folder in folders]
@@ -183,15 +183,15 @@ def _describe_network(recipe: Recipe) -> str:
 
 
 def _check_external() -> Finding:
-    variable = os.environ.get(FOLDER_VARIABLE)
+    variable = os.environ.get(EXTERNAL_VARIABLE)
     if not variable:
         return Finding(
-            True, f"External images: none, {FOLDER_VARIABLE} is not set; see data/README.md"
+            True, f"External images: none, {EXTERNAL_VARIABLE} is not set; see data/README.md"
         )
     groups = [group for group in GROUP_NAMES if (Path(variable).expanduser() / group).is_dir()]
     if not groups:
         return Finding(
             False,
-            f"{FOLDER_VARIABLE}={variable} has none of {', '.join(GROUP_NAMES)}: name another",
+            f"{EXTERNAL_VARIABLE}={variable} has none of {', '.join(GROUP_NAMES)}: name another",
         )
     return Finding(True, f"External images: {', '.join(groups)}")

@@ -1,4 +1,8 @@
-"""Read, write and validate `results.json`; docs/results.md lists its fields."""
+"""Read, write and validate `results.json`; docs/results.md lists its fields.
+
+The fields are filled in by `save` (in the notebook) and `run` (around it), and declared in
+results.schema.json.
+"""
 
 import json
 from collections.abc import Iterator

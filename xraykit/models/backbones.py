@@ -8,7 +8,7 @@ from .weights import end_at_layer, load_file, load_imagenet
 
 # The scaling that each network's weights expect, as `keras.applications` defines it: "caffe" is BGR
 # minus ImageNet's mean, "tf" is -1 to 1, "torch" standardizes each channel as in ImageNet.
-PREPROCESSING = {
+SCALINGS = {
     "VGG16": "caffe",
     "VGG19": "caffe",
     "ResNet50": "caffe",
@@ -20,7 +20,7 @@ PREPROCESSING = {
     "EfficientNetB0": "efficientnet",
     "SmallCNN": "tf",
 }
-SCALINGS = ("own", "rescale")
+PREPROCESSING = ("own", "rescale")
 BATCH_NORM = ("frozen", "recalibrate", "train")
 WITH_ALPHA = ("MobileNet", "MobileNetV2", "SmallCNN")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -85,17 +85,17 @@ def backbone(
     >>> sum(weight.shape.num_elements() for weight in base.trainable_weights)
     2359808
     """
-    if name not in PREPROCESSING:
-        raise unknown("backbone", name, PREPROCESSING)
+    if name not in SCALINGS:
+        raise unknown("backbone", name, SCALINGS)
     if batch_norm not in BATCH_NORM:
         raise unknown("batch_norm", batch_norm, BATCH_NORM)
-    if preprocessing not in SCALINGS:
-        raise unknown("preprocessing", preprocessing, SCALINGS)
+    if preprocessing not in PREPROCESSING:
+        raise unknown("preprocessing", preprocessing, PREPROCESSING)
     if alpha != 1 and name not in WITH_ALPHA:
         raise InputError(
             f"alpha={alpha}: only {', '.join(WITH_ALPHA)} have a width; {name} takes alpha=1"
         )
-    scaling = PREPROCESSING[name] if preprocessing == "own" else preprocessing
+    scaling = SCALINGS[name] if preprocessing == "own" else preprocessing
     network = _build(name, alpha, scaling, image_size)
     _check_layer(network, end_at)
     if weights == "imagenet" and name != "SmallCNN":

@@ -137,7 +137,7 @@ def has_weights(recipe: Recipe) -> bool:
     from ..models.weights import NoWeightsError
 
     try:
-        backbone(recipe.backbone, **recipe.network())
+        backbone(recipe.backbone, **recipe.network_options())
     except NoWeightsError:
         return False
     return True

@@ -183,11 +183,11 @@ class Recipe:
         """
         return [_build_layer(name, options) for name, options in self.head]
 
-    def network(self) -> dict[str, object]:
+    def network_options(self) -> dict[str, object]:
         """Return the arguments of `xk.backbone`, apart from the backbone's name."""
         return {name: getattr(self, name) for name in (*NETWORK, "image_size")}
 
-    def training(self, task: Task) -> dict[str, object]:
+    def training_options(self, task: Task) -> dict[str, object]:
         """Return the arguments of `xk.train`, apart from model, task and seed."""
         steps = -(-len(task.train) // self.batch_size)
         return {name: getattr(self, name) for name in TRAINING} | {
@@ -205,7 +205,9 @@ class Recipe:
         """
         from ..models.classifier import build_classifier
 
-        return build_classifier(self.backbone, class_names, self.layers(), seed, **self.network())
+        return build_classifier(
+            self.backbone, class_names, self.layers(), seed, **self.network_options()
+        )
 
     def train(self, task: Task, seed: int = 42) -> "tuple[keras.Model, pd.DataFrame]":
         """Build the classifier and train it on a task, as `xk.train` does.
@@ -225,7 +227,7 @@ class Recipe:
         if task.name != self.task:
             raise InputError(f"{self.name} is for the {self.task} task; got the {task.name} task")
         model = self.build(task.class_names, seed)
-        return model, train(model, task, seed=seed, **self.training(task))
+        return model, train(model, task, seed=seed, **self.training_options(task))
 
     def __repr__(self) -> str:
         defaults = {setting.name: setting.default for setting in fields(self)}

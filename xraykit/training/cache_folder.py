@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 from ..errors import InputError
 
-FOLDER_VARIABLE, LIMIT_VARIABLE = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
+CACHE_VARIABLE, LIMIT_VARIABLE = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
 DEFAULT_LIMIT_GB = 5.0
 KEY_DTYPE = np.dtype("S32")
 METADATA_PATTERN = "[0-9a-f]*.json"  # excludes incomplete files, whose names begin with a dot
@@ -27,7 +27,7 @@ class CacheError(Exception):
 
 def cache_folder() -> Path:
     """Return the folder of all features, with a name that no other program uses."""
-    parent = Path(os.environ.get(FOLDER_VARIABLE) or user_cache_path("xraykit"))
+    parent = Path(os.environ.get(CACHE_VARIABLE) or user_cache_path("xraykit"))
     return parent.expanduser().absolute() / "xraykit-features"
 
 

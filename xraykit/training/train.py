@@ -122,7 +122,7 @@ def train(
     training = Batches(views[0], inputs[0], batch_size, seed)
     validation = Batches(views[1], inputs[1], batch_size=32)
     drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
-    path = checkpoint_path(model, task, from_bank=network is not model, **arguments | drawn)
+    path = checkpoint_path(model, task, from_cache=network is not model, **arguments | drawn)
     stopping = None
     if early_stopping or restore_best_weights:
         patience = early_stopping or epochs

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import xraykit as xk
 from xraykit.cli import cli
 from xraykit.data.external import load_external_set
-from xraykit.experiments import experiments, questions
+from xraykit.experiments import experiments, run
 from xraykit.metrics.intervals import add_intervals
 from xraykit.recipes import published
 
@@ -50,7 +50,7 @@ def test_saved_experiment_is_quoted_by_its_finding(name):
 
 
 def test_repairs_vary_the_recipe_as_published_one_by_one():
-    settings = questions.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
+    settings = experiments.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
     recipes = [setting.recipe for setting in settings.values()]
     assert [(each.preprocessing, each.augmentation, each.n_views) for each in recipes] == [
         ("own", "none", 16),
@@ -76,13 +76,13 @@ def test_experiment_command_writes_a_table_and_a_figure(tmp_path, drawn_challeng
 
 @pytest.mark.slow
 def test_run_experiment_backbones_have_maps_and_test_scores(tmp_path, drawn_challenge, monkeypatch):
-    settings = {f"{alpha}": questions.Setting(TINY.override(alpha=alpha)) for alpha in (1.0, 0.5)}
-    settings["VGG16"] = questions.Setting(TINY.override(backbone="VGG16", weights="imagenet"))
-    monkeypatch.setattr(experiments, "find_runnable", without_vgg16)
+    settings = {f"{alpha}": experiments.Setting(TINY.override(alpha=alpha)) for alpha in (1.0, 0.5)}
+    settings["VGG16"] = experiments.Setting(TINY.override(backbone="VGG16", weights="imagenet"))
+    monkeypatch.setattr(run, "find_runnable", without_vgg16)
     monkeypatch.setitem(
         experiments.EXPERIMENTS,
         "backbones",
-        questions.Experiment("Which?", "", lambda recipe: settings, tested=True),
+        experiments.Experiment("Which?", "", lambda recipe: settings, tested=True),
     )
     result = xk.run_experiment("backbones", TINY, data=drawn_challenge, folds=2)
     assert list(result.layouts) == ["1.0", "0.5"]
@@ -99,17 +99,19 @@ def without_vgg16(recipe):
 
 @pytest.mark.usefixtures("external")
 def test_add_external_images_are_of_other_patients(multiclass):
-    more = questions._add_external(2, multiclass.train, multiclass.validation)
+    more = experiments._add_external(2, multiclass.train, multiclass.validation)
     assert more.counts() == {name: n + 2 for name, n in multiclass.train.counts().items()}
     assert list(more.paths[: len(multiclass.train)]) == list(multiclass.train.paths)
     added = more.subset(range(len(multiclass.train), len(more)))
-    others = questions._add_external(2, multiclass.train, added)  # the added ones are now left out
+    others = experiments._add_external(
+        2, multiclass.train, added
+    )  # the added ones are now left out
     assert set(others.patients[len(multiclass.train) :]).isdisjoint(added.patients)
 
 
 def test_select_eighths_larger_part_contains_the_smaller(multiclass):
     quarter, half = (
-        questions._select_eighths(eighths, multiclass.train, multiclass.validation)
+        experiments._select_eighths(eighths, multiclass.train, multiclass.validation)
         for eighths in (2, 4)
     )
     assert set(quarter.paths) < set(half.paths) < set(multiclass.train.paths)
