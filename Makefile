@@ -1,9 +1,9 @@
-# make demo   both notebooks run on the images at hand, and an HTML report of each
-# make test   everything that CI checks
-# make lab    JupyterLab on the student versions
-# make check  style, and imports that run one way
-# make bench  the kit beside the handout of 2020, side by side: under 45 minutes
-# Each makes the environment first, once: .venv in this clone.
+# make demo   run both notebooks on the available images, and write an HTML report of each
+# make test   check everything that CI checks
+# make lab    open JupyterLab on the student versions
+# make check  check style and import order
+# make bench  compare the speed of the kit with the handout of 2020, in under 45 minutes
+# The first of these creates the environment: .venv in this clone.
 
 PYTHON ?= python3
 BIN = $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)

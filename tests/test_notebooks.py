@@ -168,5 +168,5 @@ def test_notebook_run_without_images_and_weights_uses_phantoms_and_the_small_net
     papermill.execute_notebook(path, out, parameters, progress_bar=False, kernel_name="python3")
     assert "SYNTHETIC IMAGES (phantoms" in output_text(out)
     assert "SmallCNN: pixels" in output_text(out)
-    assert "it stands in for task" in output_text(out) and "xraykit doctor" in output_text(out)
+    assert "it replaces task" in output_text(out) and "xraykit doctor" in output_text(out)
     assert "Downloading" not in output_text(out)

@@ -112,7 +112,7 @@ def test_summary_compares_the_network_with_the_best_in_cross_validation_image_by
     assert text == (
         "A random forest that sees only the border predicts 17/20 = 85 % [64, 95] test images "
         "correctly; guessing predicts 10/20 = 50 % [30, 70]. The network predicts 18/20 = 90 % "
-        "[70, 97] correctly, 8 more than guessing; 7 of these need no information from the lungs. "
+        "[70, 97] correctly, 8 more than guessing; 7 of these can be predicted without the lungs. "
         "Both are correct on 15 images, the network alone on 3, the random forest alone on 2: the "
         "two do not differ significantly on these images (exact McNemar test, p = 1)."
     )
@@ -120,7 +120,7 @@ def test_summary_compares_the_network_with_the_best_in_cross_validation_image_by
 
 def test_summary_forest_better_than_the_network_counts_only_the_networks_score():
     text = summarize([True] * 12 + [False] * 8, ["border"], (30, SEVENTEEN))
-    assert "2 more than guessing; 2 of these need no information from the lungs." in text
+    assert "2 more than guessing; 2 of these can be predicted without the lungs." in text
 
 
 def test_summary_network_far_better_than_the_forest_says_that_they_differ():
@@ -134,7 +134,7 @@ def test_summary_nothing_flagged_says_of_no_score_that_it_needs_no_lungs():
         "No feature outside the lungs was found that predicts the class. A random forest that "
         "sees only the border"
     )
-    assert "need no information" not in text
+    assert "without the lungs" not in text
     assert "need not use" not in summarize(None, [], (30, SEVENTEEN))
     few = summarize(None, [], (30, SEVENTEEN), verdict="too few patients for a verdict")
     assert few.startswith("There are too few patients to say whether lungs are needed. A random")
@@ -322,7 +322,7 @@ DAMAGES = {
     "a class is unknown": ({"predicted": "zebra"}, "Expected the classes normal, covid; found zeb"),
     "the truth is another": (
         {"true": "covid"},
-        "got 8 of the classes normal, covid, and 4 of them",
+        "Got 8 predictions of the classes normal, covid; 4 of them have the path and class",
     ),
     "percent": ({"probability_covid": 99.9}, "that add up to 1"),
 }

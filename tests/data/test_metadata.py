@@ -23,7 +23,7 @@ def test_image_metadata_phantoms_come_from_their_table(tmp_path):
     metadata = metadata.set_index("path")
     drawn = drawn.loc[metadata.index]
     assert (metadata["age"] == drawn["build"]).all() and (metadata["frame"] == drawn["frame"]).all()
-    assert (metadata["mode"] == drawn["mode"]).all() and set(metadata["source"]) == {"drawn"}
+    assert (metadata["mode"] == drawn["mode"]).all() and set(metadata["source"]) == {"phantom"}
 
 
 def test_image_metadata_real_images_source_and_age_equal_class(real_challenge):

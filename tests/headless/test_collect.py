@@ -109,7 +109,10 @@ DAMAGED = {
         json.dumps(result(error="\ud800")),
         "is damaged: 'utf-8' codec can't encode",
     ),
-    "newer": ('{"schema": 99, "status": "?"}', "is of version 99: this xraykit reads up to 1"),
+    "newer": (
+        '{"schema": 99, "status": "?"}',
+        "has version 99, this xraykit reads versions up to 1",
+    ),
 }
 
 

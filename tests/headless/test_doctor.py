@@ -71,7 +71,7 @@ def test_when_the_defaults_weights_are_missing_then_it_names_the_stand_in_and_th
     *_, weights, _ = examine()
     assert weights.startswith("✓ ImageNet weights here: none; ")
     assert f"the default, {default.name}, needs {default.backbone}" in weights
-    assert "Without a network task2-smallcnn" in weights and "stands in for it" in weights
+    assert "Without an internet connection task2-smallcnn replaces it" in weights
     (tmp_path / "models").mkdir()
     file = next(iter(candidate_files(default.backbone, default.alpha)))
     assert file in weights
@@ -85,8 +85,10 @@ def test_when_the_machine_is_small_then_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: Memory(2 * 2**30))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: namedtuple("D", "free")(2**29))
     memory, disk = faults()
-    assert memory == "✗ Memory: 2.0 GiB, less than 4: use a smaller image_size, such as 128"
-    assert disk == "✗ Disk, free here: 0.5 GiB, less than 2: make room"
+    assert memory == (
+        "✗ Memory: 2.0 GiB, expected at least 4 GiB. Use a smaller image_size, such as 128"
+    )
+    assert disk == "✗ Free disk space: 0.5 GiB, expected at least 2 GiB. Delete some files"
 
 
 @pytest.mark.usefixtures("no_environment")
@@ -98,11 +100,13 @@ def test_when_the_kernel_is_missing_or_anothers_then_it_says_what_to_do(tmp_path
 
     monkeypatch.setattr(specs, "get_kernel_spec", missing)
     (line,) = faults()
-    assert line == "✗ JupyterLab has no kernel python3: python -m ipykernel install --sys-prefix"
+    assert line == (
+        "✗ JupyterLab has no kernel python3. Create it: python -m ipykernel install --sys-prefix"
+    )
     other = jupyter_client.kernelspec.KernelSpec(argv=["/bin/sh"])
     monkeypatch.setattr(specs, "get_kernel_spec", lambda self, name: other)
     (line,) = faults()
-    assert "is another Python, /bin/sh: python -m ipykernel install" in line
+    assert "runs another Python, /bin/sh. Replace it: python -m ipykernel install" in line
 
 
 @pytest.mark.usefixtures("no_environment")

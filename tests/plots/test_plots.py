@@ -109,8 +109,10 @@ def test_plot_curves_draws_the_points_of_each_class():
         assert band.max() == curves.points[f"{kind}_high"].max()
         assert band.min() == curves.points[f"{kind}_low"].min()
         assert axis.lines[0].get_label().startswith("covid: ")
-    assert (roc.get_xlabel(), roc.get_ylabel()) == ("false positive rate", "sensitivity")
-    assert precision_recall.get_ylabel() == "precision"
+    labels = ("false positive rate", "true positive rate (sensitivity)")
+    assert (roc.get_xlabel(), roc.get_ylabel()) == labels
+    labels = ("recall (sensitivity)", "precision")
+    assert (precision_recall.get_xlabel(), precision_recall.get_ylabel()) == labels
 
 
 def test_plot_calibration_draws_accuracy_by_confidence(binary):
@@ -189,7 +191,7 @@ def test_plot_proportions_draws_fractions_intervals_and_counts(counts):
     ends = [segment[:, 0] for lines in axis.collections for segment in lines.get_segments()]
     assert ends[1] == pytest.approx(xk.Proportion(9, 18).interval)
     assert [label.get_text() for label in axis.get_yticklabels()] == ["all", "half"]
-    assert axis.get_xlabel() == "fraction predicted as covid, 95 % interval"
+    assert axis.get_xlabel() == "fraction of images predicted as covid, 95 % interval"
 
 
 def test_plot_proportions_marks_a_line_without_totals_as_not_run(counts):

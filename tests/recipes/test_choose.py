@@ -92,7 +92,7 @@ def test_choose_recipe_without_weights_small_network_stands_in(capsys):
     assert (chosen.name, chosen.epochs) == (first, 3)
     assert chosen.stands_in_for == default and f"replaces  {default}" in repr(chosen)
     *requests, text = capsys.readouterr().out.splitlines()
-    assert f"with epochs=3: it stands in for {default}, whose ImageNet weights are not" in text
+    assert f"with epochs=3: it replaces {default}, whose ImageNet weights are not" in text
     assert "xraykit doctor" in text
     assert all("not on this machine: Keras downloads them" in line for line in requests)
     assert all(" MB, once" in line for line in requests)
@@ -122,8 +122,11 @@ def test_choose_comparison_takes_the_named_recipes():
     plan = xk.recipes["task2-smallcnn"]
     (other,) = xk.choose_comparison(plan, ["task2-smallcnn-narrow"], {"epochs": 2})
     assert (other.name, other.epochs) == ("task2-smallcnn-narrow", 2)
-    with pytest.raises(xk.InputError, match="task1-smallcnn is for the other task"):
+    with pytest.raises(xk.InputError, match="task1-smallcnn is a recipe for the binary task"):
         xk.choose_comparison(plan, ["task1-smallcnn"])
+    with pytest.raises(xk.InputError, match="Unknown recipe 'auto': expected one of") as raised:
+        xk.choose_comparison(plan, ["auto"])
+    assert str(raised.value).count("auto") == 1  # "auto" is not suggested
     with pytest.raises(xk.InputError, match="names='task2-vgg16': expected a list"):
         xk.choose_comparison(plan, "task2-vgg16")
 
@@ -142,7 +145,11 @@ def test_find_runnable_weights_of_a_part_return_the_part(weights_folder):
     ("arguments", "message"),
     [
         (("task2-smalcnn", "multiclass"), "Unknown recipe 'task2-smalcnn'.*'task2-smallcnn'"),
-        (("task2-smallcnn", "binary"), "task2-smallcnn is for the other task; .*task1-smallcnn"),
+        (("aut", "binary"), "Did you mean 'auto'"),
+        (
+            ("task2-smallcnn", "binary"),
+            "recipe for the multiclass task: .* binary task, .*task1-smallcnn",
+        ),
         (("auto", "tertiary"), "Unknown task 'tertiary'"),
         (("task1-smallcnn", "binary", 3), r'overrides=3: expected a dict, such as {"epochs": 20}'),
         (("task1-smallcnn", "binary", {"epoch": 3}), "Did you mean 'epochs'"),

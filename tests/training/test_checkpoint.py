@@ -120,7 +120,7 @@ def test_train_damaged_or_other_checkpoint_starts_over(
 def test_train_checkpoint_folder_not_writable_raises(train, binary, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path / "file"))
-    with pytest.raises(xk.InputError, match=r"state of the training could not be saved in .*file:"):
+    with pytest.raises(xk.InputError, match=r"training run could not be saved in .*file:"):
         train(binary)
 
 

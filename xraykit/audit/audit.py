@@ -1,4 +1,4 @@
-"""Audit: what is wrong with a set of images, and how much of a score needs no lungs."""
+"""Audit: problems of a set of images, and the score that is possible without the lungs."""
 
 import io
 from contextlib import redirect_stdout
@@ -60,7 +60,7 @@ class Audit:
 
     @property
     def baseline_scores(self) -> pd.DataFrame:
-        """Scores of the baselines that cannot see the lungs, and the network's below them.
+        """Scores of the baselines, most of which cannot see the lungs, and the network's below.
 
         One row per baseline and split: name, sees (what it is given), split (cross-validated: by
         patient, on the training and validation images; or test), correct, total, low, high.
@@ -78,7 +78,7 @@ class Audit:
 
     @property
     def best_baseline(self) -> Baseline:
-        """The no-lung baseline that is best in cross-validation, of those that were flagged."""
+        """The no-lung baseline that is best in cross-validation, among flagged ones if any."""
         tested = [baseline for baseline in self.baselines if baseline.feature.is_tested]
         flagged = [
             baseline for baseline in tested if self.checks.loc[baseline.feature.name, "flagged"]
@@ -87,7 +87,7 @@ class Audit:
 
     @property
     def summary(self) -> str:
-        """How much of the network's test score needs no lungs."""
+        """How much of the network's test score is possible without seeing the lungs."""
         best, guessing = score(self.best_baseline.test), score(self.baselines[0].test)
         name = self.best_baseline.feature.name
         is_flagged, verdict = self.checks.loc[name, ["flagged", "verdict"]]
@@ -112,7 +112,7 @@ class Audit:
         text += f", {beyond} more than guessing"
         if is_flagged:
             no_lungs = min(max(best.correct - guessing.correct, 0), beyond)
-            text += f"; {no_lungs} of these need no information from the lungs"
+            text += f"; {no_lungs} of these can be predicted without the lungs"
         only_network, only_best, p = mcnemar(self.predictions, self.best_baseline.test)
         verdict = "differ" if p < 0.05 else "do not differ significantly on these images"
         return (
@@ -136,14 +136,14 @@ class Audit:
         if names != test.class_names or given != expected:
             raise InputError(
                 f"Expected predictions of the {len(test)} test images of the {self.task.name} "
-                f"task, as xk.predict(model, task.test) returns them; got {len(given)} of the "
-                f"classes {', '.join(names)}, and {len(set(given) & set(expected))} of them are "
-                "of these images"
+                f"task, as xk.predict(model, task.test) returns them. Got {len(given)} predictions "
+                f"of the classes {', '.join(names)}; "
+                f"{len(set(given) & set(expected))} of them have the path and class of a test image"
             )
         return replace(self, predictions=predictions)
 
     def to_dict(self) -> dict[str, object]:
-        """Return what `results.json` keeps: checks, baselines, the best one's name, summary."""
+        """Return the fields for `results.json`: checks, baselines, best_baseline and summary."""
         scores = self.baseline_scores
         scores = scores[scores["name"] != NETWORK]
         checks = self.checks.to_dict("index").items()
@@ -169,7 +169,7 @@ class Audit:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the audit as one HTML file, which needs no network and prints.
+        """Write the audit as one HTML file that can be read offline and printed.
 
         It holds the images of duplicate pairs: keep it where the images may be.
 

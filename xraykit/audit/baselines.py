@@ -1,4 +1,4 @@
-"""Baseline classifiers that cannot see the lungs, for comparison with a network's scores."""
+"""Baseline classifiers, most of which cannot see the lungs, to compare a network with."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ class ImageFeature:
     ----------
     name, description : str
     extract : callable
-        From the image's file and its gray levels, uint8 of shape (256, 256), to a vector.
+        Function that takes the path of the image and its gray levels, uint8 of shape (256, 256),
+        and returns a vector.
     is_tested : bool
-        Whether it gets a verdict, because it does not see the lungs. Otherwise it is evidence of
-        how little resolution is enough.
+        Whether the audit tests it: only features that do not contain the lungs are tested.
     """
 
     name: str
@@ -112,7 +112,7 @@ def fit_baselines(
     Raises
     ------
     InputError
-        If there are too few patients.
+        If a class has fewer patients than folds.
     """
     development, test = task.development, task.test
     files = [task.root / path for path in development.paths + test.paths]

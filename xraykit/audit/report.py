@@ -43,7 +43,7 @@ def audit_section(
 
 
 def write_page(sections: Sequence[str], path: str | Path) -> None:
-    """Write sections of audits as one HTML file, which needs no network and prints.
+    """Write sections of audits as one HTML file that can be read offline and printed.
 
     Raises
     ------

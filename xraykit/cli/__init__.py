@@ -21,8 +21,8 @@ def cli() -> None:
     """Classify chest X-rays by transfer learning, and find out what the network learned."""
 
 
-for _room in (classroom, images, machine, research, runs):
-    for _command in _room.COMMANDS:
+for _group in (classroom, images, machine, research, runs):
+    for _command in _group.COMMANDS:
         cli.add_command(_command)
 
 

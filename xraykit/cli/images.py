@@ -40,14 +40,17 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path | None) 
 @data.command()
 @click.argument("folder", type=_PATH)
 @click.option(
-    "--task", default="multiclass", show_default=True, help="multiclass, or binary for two/ alone."
+    "--task",
+    default="multiclass",
+    show_default=True,
+    help="multiclass draws all/, for both tasks; binary draws two/, for Task 1.",
 )
-@click.option("--images", type=int, help="Total number; by default that of the challenge.")
+@click.option("--images", type=int, help="Number of phantoms; by default that of the challenge.")
 @click.option(
     "--shortcut",
     default=0.0,
     show_default=True,
-    help="0 to 1: how strongly everything except disease is tied to the class.",
+    help="0 to 1: how strongly everything except disease depends on the class.",
 )
 @click.option(
     "--seed",

@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.option("--time", "name", metavar="RECIPE", help="Time a recipe on each device instead.")
+@click.option("--time", "name", metavar="RECIPE", help="Time this recipe on each device instead.")
 def doctor(name: str | None) -> None:
     """Check the installation and say what is missing."""
     if name:
@@ -32,11 +32,11 @@ def doctor(name: str | None) -> None:
 
 
 @click.command()
-@click.option("--clear", is_flag=True, help="Remove all files.")
+@click.option("--clear", is_flag=True, help="Remove all cached features.")
 def cache(clear: bool) -> None:
-    """Show or remove the cached features.
+    """List or remove the cached features.
 
-    The file that was unused for the longest time comes first.
+    The least recently used file comes first.
     """
     from ..training.cache_folder import cache_folder, clear_cache, list_cached
 

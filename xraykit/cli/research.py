@@ -29,7 +29,7 @@ def recipes(name: str | None) -> None:
 @click.option(
     "--recipe", default="", help="Recipe whose settings are varied; by default the experiment's."
 )
-@click.option("--folds", default=5, show_default=True, help="Folds of the cross-validation.")
+@click.option("--folds", default=5, show_default=True, help="Number of folds.")
 @click.option(
     "--seed", default=42, show_default=True, help="Random seed for splits, folds and training."
 )
@@ -67,10 +67,17 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     help="Settings of the recipes to change, as JSON: '{\"image_size\": 112}'.",
 )
 @click.option(
-    "--folds", default=5, show_default=True, help="Folds of the cross-validation; 0 skips it."
+    "--folds",
+    default=5,
+    show_default=True,
+    help="Number of folds; 0 skips the cross-validation.",
 )
 @click.option(
-    "--seed", "seeds", multiple=True, type=int, help="Random seed; may be repeated: 42, 1, 2."
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=int,
+    help="Random seed; may be repeated. By default 42, 1 and 2.",
 )
 @click.option(
     "--to",

@@ -44,7 +44,10 @@ def run(notebook: str, out: Path, **options: object) -> None:
 @click.command()
 @click.option("--to", type=_PATH, default=Path("reports"), show_default=True, help="Output folder.")
 def demo(to: Path) -> None:
-    """Run both notebooks on the available images."""
+    """Run both notebooks with their default parameters.
+
+    They run on the challenge's images or, without them, on phantoms. An earlier demo is replaced.
+    """
     from ..headless.run import run_demo
 
     click.echo("\n".join(["Reports, to open in a browser:", *map(str, run_demo(to))]))

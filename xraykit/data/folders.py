@@ -20,7 +20,10 @@ from .images import (
 )
 
 Folders = dict[tuple[str, str], Path]  # by split and class
-MAX_UNUSABLE_FRACTION, MAX_UNUSABLE_IMAGES = 0.05, 2  # of a class: more than both is an error
+MAX_UNUSABLE_FRACTION, MAX_UNUSABLE_IMAGES = (
+    0.05,
+    2,
+)  # of a class; the larger one is the limit
 
 
 def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
@@ -65,7 +68,7 @@ def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
 
 def _check_root(root: Path, part: str, classes: tuple[str, ...]) -> None:
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder: expected one that holds {part}/")
+        raise InputError(f"{root} is not a folder. Pass the folder that contains {part}/ or all/.")
     if root.name in ("two", "all") and (root / "train").is_dir():
         raise InputError(f"{root} is one task's folder: pass the one above it, {root.parent}")
     parts = dict.fromkeys((part, "all"))
@@ -110,7 +113,7 @@ def read_folders(
     n_files = Counter((split, label) for split, label, _ in files)
     for key, folder in folders.items():
         if not n_files[key]:
-            raise InputError(f"{folder} is empty: expected the images of class {key[1]}")
+            raise InputError(f"{folder} is empty. Copy the images of class {key[1]} into it")
     if in_memory is None:
         in_memory = 3 * image_size**2 * len(files) < psutil.virtual_memory().available / 4
 
@@ -162,8 +165,9 @@ def _check_skipped(folder: Path, skipped: list[tuple[str, str]], n_files: int) -
     allowed = max(MAX_UNUSABLE_IMAGES, MAX_UNUSABLE_FRACTION * n_files)
     if len(skipped) > allowed or len(skipped) == n_files:
         path, reason = skipped[0]
+        limit = min(int(allowed), n_files - 1)
         raise InputError(
             f"{folder}: {len(skipped)} of {n_files} images can't be used "
-            f"(the first is {Path(path).name}: {reason}). Expected at most {MAX_UNUSABLE_IMAGES} "
-            f"or {MAX_UNUSABLE_FRACTION:.0%}; copy the images again"
+            f"(the first is {Path(path).name}: {reason}). Expected at most {limit} such images; "
+            "copy the images again"
         )

@@ -164,7 +164,7 @@ def pixel_digest(image: np.ndarray) -> str:
 
 
 class UnusableImageError(Exception):
-    """A file can't be used as an image; the text is the reason in plain words."""
+    """A file can't be used as an image; the text is the reason."""
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -199,7 +199,7 @@ def read_image(path: Path, image_size: int) -> tuple[np.ndarray, str]:
         If the file can't be used; the text is the reason.
     """
     if path.suffix == ".icloud":
-        raise UnusableImageError("not downloaded from iCloud")
+        raise UnusableImageError("not downloaded from iCloud: download it first")
     if path.is_dir():
         raise UnusableImageError("a folder, not an image")
     if not path.is_file():
@@ -219,11 +219,11 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
     except UnidentifiedImageError as error:
-        raise UnusableImageError("not a JPEG, PNG or WebP image") from error
+        raise UnusableImageError("not a JPEG, PNG or WebP image, whatever its name") from error
     except Image.DecompressionBombError as error:
         raise UnusableImageError(f"decompression bomb: over {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # a damaged header can raise nearly anything
-        raise UnusableImageError(f"damaged: {error}") from error
+        raise UnusableImageError(f"damaged file ({error})") from error
     try:
         # JPEG decodes at 1/2, 1/4 or 1/8 size: several times faster, and at least twice our size.
         image.draft(image.mode, (2 * image_size, 2 * image_size))
@@ -234,7 +234,7 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
         raise
     except Exception as error:
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise UnusableImageError(f"{reason}: {error}") from error
+        raise UnusableImageError(f"{reason} file ({error})") from error
 
 
 def _to_gray_or_rgb(image: Image.Image, content: bytes) -> Image.Image:

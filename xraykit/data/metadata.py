@@ -1,4 +1,4 @@
-"""Image metadata: facts beside the class that a classifier could use as a shortcut."""
+"""Image metadata: properties other than the class that could serve as a shortcut."""
 
 import pandas as pd
 from PIL import Image
@@ -28,7 +28,7 @@ def image_metadata(task: Task) -> pd.DataFrame:
     -------
     DataFrame
         One row per image: path; part (train, validation or test); class; source (the
-        collection, or "drawn" for phantoms); age (adult or child: one of the challenge's two
+        collection, or "phantom"); age (adult or child: one of the challenge's two
         collections is of adults, the other of children); mode (of the file: L is gray, RGB,
         RGBA); frame (of phantoms: black, bright or none). Missing values are "unknown".
 
@@ -55,7 +55,7 @@ def _read_metadata(task: Task, images: ImageSet, drawn: dict[str, list[str]]) ->
         source, age = SOURCES.get(patient.partition(":")[0], (UNKNOWN, UNKNOWN))
         frame = UNKNOWN
         if path in drawn:
-            source, (age, frame) = "drawn", drawn[path]
+            source, (age, frame) = "phantom", drawn[path]
         try:
             with Image.open(task.root / path) as image:
                 mode = image.mode

@@ -47,14 +47,17 @@ def make_folds(
     Raises
     ------
     InputError
-        If there are fewer patients than folds.
+        If a class has fewer patients than folds.
     """
     check_whole_number("repeats", repeats, minimum=1)
     check_whole_number("folds", folds, minimum=2)
     check_whole_number("seed", seed, minimum=0)
     max_folds = min(filter(None, _count_patients(images).values()))
     if folds > max_folds:
-        raise InputError(f"folds={folds}: expected at most {max_folds}, the patients of a class")
+        raise InputError(
+            f"folds={folds}: expected at most {max_folds}, the number of patients in the smallest "
+            "class"
+        )
     for repeat in range(repeats):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
         splits = splitter.split(images.paths, images.labels, images.patients)

@@ -148,8 +148,10 @@ def _stopping(recipe: Recipe) -> dict[str, Setting]:
     return {
         f"{recipe.epochs} epochs": Setting(recipe),
         f"{long.epochs} epochs": Setting(long),
-        f"up to {long.epochs}, best one kept": Setting(long.override(restore_best_weights=True)),
-        f"up to {long.epochs}, stopped after 5 without gain, best one kept": Setting(
+        f"{long.epochs} epochs, best weights restored": Setting(
+            long.override(restore_best_weights=True)
+        ),
+        "early stopping with patience 5, best weights restored": Setting(
             long.override(restore_best_weights=True, early_stopping=5)
         ),
     }
@@ -160,7 +162,7 @@ def _schedules(recipe: Recipe) -> dict[str, Setting]:
     initial = {"initial_learning_rate": rate}
     rates = {
         f"constant, {rate:g}": rate,
-        "inverse time decay, rate 1 an epoch": initial
+        "inverse time decay, rate 1 per epoch": initial
         | {"schedule": "InverseTimeDecay", "decay_epochs": 1, "decay_rate": 1},
         "cosine, to 0": initial | {"schedule": "CosineDecay", "decay_epochs": epochs},
         "a tenth after half of the epochs": {
@@ -203,8 +205,8 @@ def _batch_norm(recipe: Recipe) -> dict[str, Setting]:
 def _more_images(recipe: Recipe) -> dict[str, Setting]:
     return {
         "the challenge's own": Setting(recipe),
-        "20 more a class": Setting(recipe, partial(_add_external, 20)),
-        "60 more a class": Setting(recipe, partial(_add_external, 60)),
+        "20 more images per class": Setting(recipe, partial(_add_external, 20)),
+        "60 more images per class": Setting(recipe, partial(_add_external, 60)),
     }
 
 
@@ -221,7 +223,7 @@ def _augmentation(recipe: Recipe) -> dict[str, Setting]:
         for name, kind in (
             ("none", "none"),
             ("the kit's: brightness and contrast", "kit"),
-            ("the handout's: turned, flipped, shifted", "handout"),
+            ("the handout's: rotations, flips, shifts", "handout"),
         )
     }
 
@@ -324,18 +326,19 @@ EXPERIMENTS = {
     ),
     "preprocessing": Experiment(
         "What does the wrong scaling do?",
-        "ResNet50 expects values from -124 to 151. With 1/255 only 70 of 269 are correct, as many "
-        "as with one class for all, against 204 of 269. Networks that expect -1 to 1 hardly "
-        "change (199 against 200 of 269, 201 against 206).",
+        "ResNet50 expects values from -124 to 151. With 1/255 only 70 of 269 are correct, as if "
+        "one class were predicted for all images; with its own scaling 204 of 269 are. The scores "
+        "of networks that expect -1 to 1 hardly change (199 against 200 of 269, 201 against 206).",
         _preprocessing,
     ),
     "batch_norm": Experiment(
         "Was it BatchNorm, or the scaling?",
         "It was the scaling. With its own scaling a frozen ResNet50 is correct on 217 of 269; with "
-        "1/255 on 70 of 269, report A's 26 %, which is one class for all. Statistics that are "
-        "recomputed from such images repair it at once (207 of 269). When they are trained, they "
-        "change by a hundredth per step: after these 15 epochs 59 of 269 are correct, after 100 "
-        "as many as in report A (26/36 test images, published 25/36).",
+        "1/255 on 70 of 269, as in report A (26 %), as if it predicted one class for all images. "
+        "If the statistics of BatchNorm are recomputed from such images, 207 of 269 are correct. "
+        "If they are trained, they change by a hundredth per step: after these 15 epochs 59 of 269 "
+        "are correct, after 100 epochs about as many as in report A (26/36 test images, published "
+        "25/36).",
         _batch_norm,
         recipe="task2-resnet50",
     ),

@@ -176,7 +176,7 @@ def _draw_baselines(material: Material) -> Plate:
     scores = audit.baseline_scores.drop(columns="sees")
     return Plate(
         "baselines.png",
-        "How much of the score needs no lungs?",
+        "How much of the score is possible without seeing the lungs?",
         "Task 2: random forests that see one feature each, such as the file metadata, the border "
         "or text-like marks, and the network.",
         plot_proportions(scores, "Correct images, four classes"),
@@ -289,8 +289,8 @@ def _draw_external_validation(material: Material) -> Plate:
             for (frame, label), indices in rows.items()
         }
         text = (
-            "There are no external images here, so phantoms show it: by the frame around them and "
-            "by class, as predicted by the network of the eighth figure."
+            "There are no external images here. The figure shows phantoms instead, grouped by "
+            "frame and class, with the predictions of the eighth figure's network."
         )
     else:
         task, model = material.binary, material.binary_model

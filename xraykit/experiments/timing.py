@@ -85,7 +85,7 @@ def _list_devices() -> list[str]:
 
 
 def _measure_time(work: Callable[[], object]) -> float:
-    """Return the median time of a call in seconds, after a first call that is not counted."""
+    """Return the median duration of a call in seconds; a first call warms up and is not counted."""
     work()
     times = []
     for _ in range(REPEATS):

@@ -179,7 +179,9 @@ def evaluate_perturbations(
 def cross_validate_perturbations(
     recipe: Trainable, task: Task, folds: int = 5, seed: int = 42
 ) -> pd.DataFrame:
-    """Count the same for the training and validation images, each held out once, by patient.
+    """Count correct predictions of perturbed images, in a cross-validation by patient.
+
+    Each training and validation image is held out once; the test images are not used.
 
     Parameters
     ----------
@@ -196,7 +198,7 @@ def cross_validate_perturbations(
     Raises
     ------
     InputError
-        If there are fewer patients than folds.
+        If a class has fewer patients than folds.
     """
     predictions = []
     for _, _, fold_task in fold_tasks(recipe, task, 1, folds, seed):

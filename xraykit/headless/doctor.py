@@ -37,15 +37,17 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Check versions, devices, kernel, memory, disk, images, weights and external images.
 
-    Missing images or weights are no fault, since phantoms and SmallCNN replace them. Damaged ones,
-    or folders that are named but do not exist, are.
+    Missing images or weights are not an error, because phantoms and SmallCNN replace them. A check
+    fails if more than 5 % of the challenge's images are missing or different, or if a folder that
+    an environment variable names can't be used.
     """
     yield _check_versions()
     yield _check_devices()
     yield _check_kernel()
     memory = psutil.virtual_memory()
-    yield _check_size("Memory", memory.total, MIN_MEMORY, "use a smaller image_size, such as 128")
-    yield _check_size("Disk, free here", shutil.disk_usage(".").free, MIN_DISK, "make room")
+    yield _check_size("Memory", memory.total, MIN_MEMORY, "Use a smaller image_size, such as 128")
+    free = shutil.disk_usage(".").free
+    yield _check_size("Free disk space", free, MIN_DISK, "Delete some files")
     yield _check_images()
     yield _check_weights()
     yield _check_external()
@@ -84,20 +86,23 @@ def _check_kernel() -> Finding:
         program = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
         lab = version("jupyterlab")
     except NoSuchKernel:
-        return Finding(False, f"JupyterLab has no kernel python3: {remedy}")
+        return Finding(False, f"JupyterLab has no kernel python3. Create it: {remedy}")
     except PackageNotFoundError:
         return Finding(False, f"JupyterLab is missing. {INSTALL}")
     folder = Path(program).parent
     if not folder.exists() or not folder.samefile(Path(sys.executable).parent):
-        return Finding(False, f"JupyterLab's kernel python3 is another Python, {program}: {remedy}")
-    return Finding(True, f"JupyterLab {lab}, whose kernel python3 is this Python")
+        return Finding(
+            False,
+            f"JupyterLab's kernel python3 runs another Python, {program}. Replace it: {remedy}",
+        )
+    return Finding(True, f"JupyterLab {lab}; its kernel python3 runs this Python")
 
 
 def _check_size(name: str, size: int, minimum: float, remedy: str) -> Finding:
     text = f"{name}: {size / 2**30:.1f} GiB"
     if size >= minimum * 2**30:
         return Finding(True, text)
-    return Finding(False, f"{text}, less than {minimum:g}: {remedy}")
+    return Finding(False, f"{text}, expected at least {minimum:g} GiB. {remedy}")
 
 
 def _check_images() -> Finding:
@@ -123,7 +128,7 @@ def _check_images() -> Finding:
     if copy.missing:
         text += f", {len(copy.missing)} are missing, such as {copy.missing[0]}: copy them again"
     else:
-        text += f", {n_wrong} differ under the same names: scores can't be compared"
+        text += f", {n_wrong} differ from those of the same name: scores can't be compared"
     return Finding(False, text)
 
 
@@ -145,7 +150,7 @@ def _check_weights() -> Finding:
             texts.append(f"the default, {default}, can run")
         else:
             runnable = (name for name in ranking if ranking[name] in {*networks, "SmallCNN"})
-            texts.append(_describe_stand_in(RECIPES[default], next(runnable)))
+            texts.append(_describe_replacement(RECIPES[default], next(runnable)))
     return Finding(True, "; ".join(texts))
 
 
@@ -167,14 +172,14 @@ def _find_weights(variable: str | None) -> list[str]:
     return networks
 
 
-def _describe_stand_in(default: Recipe, stand_in: str) -> str:
+def _describe_replacement(default: Recipe, replacement: str) -> str:
     from ..models.weights import candidate_files
 
     file = next(iter(candidate_files(default.backbone, default.alpha)))
     return (
         f"the default, {default.name}, needs {_describe_network(default)}, which Keras downloads "
-        f"at first use. Without a network {stand_in} stands in for it, unless XRAYKIT_WEIGHTS_DIR "
-        f"names a folder with {file}"
+        f"at first use. Without an internet connection {replacement} replaces it, unless "
+        f"XRAYKIT_WEIGHTS_DIR names a folder with {file}"
     )
 
 

@@ -35,7 +35,9 @@ def lock_folder(out: Path) -> Iterator[None]:
                 "or one of an earlier run"
             )
         if RESULTS in names and "content" not in read_results(out):
-            raise InputError(f"{out / RESULTS} is not of `xraykit run`: name another folder")
+            raise InputError(
+                f"{out / RESULTS} was not written by `xraykit run`: name another folder"
+            )
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / LOCK, timeout=0)
         lock.acquire()

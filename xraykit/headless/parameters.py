@@ -35,7 +35,9 @@ def find_notebook(name: str | Path) -> Path:
         return tasks[str(name)]
     path = find_path(str(name))
     if path is None and not str(name).endswith(".ipynb"):
-        raise unknown("notebook", str(name), [*tasks, "the path of a .ipynb file"])
+        raise InputError(
+            f"{unknown('notebook', str(name), tasks)} Or pass the path of a .ipynb file"
+        )
     return path or Path(name)
 
 

@@ -39,8 +39,8 @@ def read_results(folder: Path) -> dict:
         results = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(results, dict) and results.get("schema", 0) > SCHEMA:
             raise InputError(
-                f"{path} is of version {results['schema']}: this xraykit reads up to {SCHEMA}. "
-                "Update it"
+                f"{path} has version {results['schema']}, this xraykit reads versions up to "
+                f"{SCHEMA}. Update xraykit"
             )
         _to_json(results)
     except OSError as error:

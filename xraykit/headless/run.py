@@ -131,7 +131,10 @@ def run(
         else:
             work.rename(target)
     if error:
-        raise error(f"{source.stem} stopped at {place}. What ran is in {target / source.name}")
+        executed_part = target / source.name
+        raise error(
+            f"{source.stem} did not complete: {place}. The executed part is in {executed_part}"
+        )
     print(f"{source.stem}: done in {seconds:.0f} s", flush=True)
     return report
 
@@ -282,7 +285,7 @@ def _end_processes(checkpoints: str) -> None:
 
 
 def _find_stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailedError] | None]:
-    """Return at which cell and why a notebook stopped, and the error for it; else neither."""
+    """Return where and why a notebook stopped, and the error class; "" and None if it completed."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     started = [cell for cell in code if cell.metadata.papermill.get("start_time")]
     if not reason and len(started) < len(code):
@@ -297,7 +300,7 @@ def _find_stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailed
     if empty:
         metadata = empty[0].metadata.nbgrader
         points = f" ({metadata.points} points)" if "points" in metadata else ""
-        return f"graded cell {metadata.grade_id}{points}, which is not filled in", NotFilledInError
+        return f"graded cell {metadata.grade_id}{points} is not filled in", NotFilledInError
     name = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
     return f"cell {name}: {reason}", RunFailedError
 

@@ -56,7 +56,7 @@ def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
     ------
     InputError
         If it is not a table of predictions, or fewer than two patients have images of a class, or
-        only images of others.
+        fewer than two have none.
     """
     check_whole_number("seed", seed, 0)
     names, _, _ = as_arrays(predictions, ("patient",))
@@ -76,8 +76,8 @@ def _bootstrap_curves(
     has_class = np.isin(np.arange(len(patients)), owners[is_class])
     if min(has_class.sum(), len(patients) - has_class.sum()) < 2:
         raise InputError(
-            f"Expected images of {name} and of others, of two patients each at least: found "
-            f"{has_class.sum()} and {len(patients) - has_class.sum()} patients"
+            f"Expected at least two patients with images of {name} and two without; found "
+            f"{has_class.sum()} and {len(patients) - has_class.sum()}"
         )
 
     def measure(*sample: np.ndarray) -> np.ndarray:

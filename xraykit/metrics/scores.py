@@ -23,7 +23,7 @@ class Scores:
     Attributes
     ----------
     correct, total : int
-        Number of correct predictions, and of all.
+        Number of correct predictions, and number of all predictions.
     loss : float
         Mean cross-entropy in nats.
     confusion : DataFrame

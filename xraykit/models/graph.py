@@ -26,23 +26,25 @@ def split_frozen(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     operations = getattr(model, "operations", model.layers)
     reasons = [_find_reason_for_change(operation) for operation in operations]
     if "trains" not in reasons:
-        raise NotCacheableError("none of its layers is trainable")
+        raise NotCacheableError("no layer is trainable")
     first = next(number for number, reason in enumerate(reasons) if reason)
     name = operations[first].name
     later = _list_layers(operations[first : reasons.index("trains")])
     if any(layer.weights and not layer.trainable_weights for layer in later):
-        raise NotCacheableError(f"{reasons[first]} {name!r} is inside its frozen part")
+        raise NotCacheableError(f"{reasons[first]} ({name!r}) is inside the frozen part")
     outputs = [output for _, output in bottlenecks(model, operations[:first])]
     prefix = keras.Model(model.inputs[0], outputs[-1]) if outputs else None
     if not prefix or not prefix.weights:
         has_weights = any(layer.weights for layer in _list_layers(operations[:first]))
-        reason = "no frozen layer carries all data" if has_weights else "nothing is frozen"
+        reason = "no frozen layer receives all data" if has_weights else "nothing is frozen"
         raise NotCacheableError(f"{reason} before {name!r}, so there are no features to cache")
     for layer in prefix._flatten_layers(include_self=False):
         # Code from other packages can change without a trace, and so can a function in a Lambda.
         is_keras = type(layer).__module__.startswith("keras.")
         if not is_keras or isinstance(layer, keras.layers.Lambda):
-            raise NotCacheableError(f"layer {layer.name!r} in its frozen part is not Keras' own")
+            raise NotCacheableError(
+                f"layer {layer.name!r} in the frozen part is a Lambda or not from Keras"
+            )
     return prefix, keras.Model(outputs[-1], model.outputs[0])
 
 

@@ -22,7 +22,7 @@ LOWER_LOBE = (0, 0.8, -0.6)  # points down and back, across the oblique fissure
 def draw_covid(
     chest: Thorax, view: View, aerated: np.ndarray, severity: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw patches of ground glass: hazy and mottled, with visible vessels."""
+    """Draw ground-glass opacities: hazy, mottled patches through which vessels stay visible."""
     haze = np.zeros(view.shape, np.float32)
     for patch in range(3 + rng.integers(2) + int(3 * severity)):
         lung, side = chest.lungs[patch % 2], SIDES[patch % 2]

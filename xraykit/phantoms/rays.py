@@ -42,7 +42,7 @@ class Ellipsoid:
         return np.einsum("ij,ij->i", unit, unit) < 1
 
     def span(self, view: View) -> Span:
-        """Return where each ray enters and leaves."""
+        """Return z where each ray enters and leaves the ellipsoid; NaN where it misses."""
         rotation = (view.pose * self._rotation()).as_matrix()
         form = rotation @ np.diag(1 / np.square(self.radii)) @ rotation.T
         x0, y0, z0 = view.pose.apply(self.center)

@@ -16,15 +16,15 @@ def plot_proportions(table: pd.DataFrame, title: str = "", counted: str = "corre
     ----------
     table : DataFrame
         As `evaluate_perturbations`, `external_validation` and `Audit.baseline_scores` return it.
-        A line without totals is marked as not run.
+        A row without a total is marked as not run.
     title : str
     counted : str
-        The property of the counted images, for the label of the axis.
+        The property of the counted images: the axis is labeled "fraction of images {counted}".
 
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
 
     Raises
     ------
@@ -43,15 +43,16 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Columns setting, correct, total, low and high (missing if it was not run). Optional columns
-        are `published`, accuracies from 0 to 1 that are drawn as diamonds, and `note`, which is
-        written next to the setting. A dotted line shows the accuracy of the first row.
+        Columns setting, correct, total, low and high; missing counts mean that a setting was not
+        run. Optional columns are `published` (accuracies from 0 to 1, drawn as diamonds) and
+        `note`, written next to its setting. A note that all rows share goes into the title. A
+        dotted line shows the accuracy of the first setting that was run.
     title : str
 
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
     """
     was_run = table["total"].notna()
     notes = table.get("note", pd.Series("", table.index)).fillna("")
@@ -96,7 +97,7 @@ def _draw(
         axis.text(0.02, lines.index(name), "not run", va="center", color="gray", fontsize=9)
     axis.set_yticks(range(len(lines)), lines)
     axis.set(xlim=(-0.01, 1.01), ylim=(len(lines) - 0.4, -0.6))
-    axis.set_xlabel(f"fraction {counted}, 95 % interval")
+    axis.set_xlabel(f"fraction of images {counted}, 95 % interval")
     axis.grid(axis="x", alpha=0.3)
     axis.set_title(title, fontsize=11)
     return figure, axis

@@ -15,7 +15,7 @@ def plot_confusion(scores: Scores, title: str = "") -> Figure:
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
     """
     check_kind(scores, Scores, "scores, xk.score(predictions)")
     names = list(scores.confusion.index)

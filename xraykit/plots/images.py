@@ -37,15 +37,16 @@ def plot_images(
     max_images : int
         Largest number of images to show: the first of each class in turn.
     maps : ndarray, optional
-        As `gradcam` returns them for these images, drawn over the images: the brighter, the more a
-        region supports the predicted class. A line encloses the regions above half of the maximum,
-        a dotted line the thorax.
+        As `gradcam` returns them for these images, drawn over the images: the stronger the orange,
+        the more a region supports the predicted class. A line encloses the regions above half of
+        the maximum, and a dotted line encloses the thorax.
     title : str
 
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line. ✗ marks a wrong prediction.
+        A notebook displays it if the call is the last line of a cell. ✗ marks a wrong
+        prediction.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def _draw_map(axis: plt.Axes, weights: np.ndarray) -> None:
 
 
 def _alternate_classes(images: ImageSet) -> list[int]:
-    """Return all rows in an order that takes one image of each class in turn."""
+    """Return all rows: first the first image of each class, then the second ones, and so on."""
     place = pd.Series(images.labels).groupby(images.labels).cumcount()
     return place.sort_values(kind="stable").index.tolist()
 

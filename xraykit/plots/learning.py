@@ -21,7 +21,7 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for axis, metric in zip(axes, ("accuracy", "loss"), strict=True):

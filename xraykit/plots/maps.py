@@ -35,7 +35,7 @@ def plot_tsne(
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
     """
     named_models = {"": models} if isinstance(models, keras.Model) else models
     values = [perplexity] if isinstance(perplexity, Real) else perplexity
@@ -83,7 +83,7 @@ def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
 
     Raises
     ------

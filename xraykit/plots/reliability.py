@@ -17,7 +17,7 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
     """
     check_kind(curves, Curves, "curves, xk.curves(predictions)")
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
@@ -31,8 +31,9 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
             band = points[f"{kind}_low"], points[f"{kind}_high"]
             axis.fill_between(points["x"], *band, color=color, alpha=0.15, linewidth=0)
     axes[0].plot([0, 1], [0, 1], color="gray", linewidth=0.8)
-    axes[0].set(title="ROC", xlabel="false positive rate", ylabel="sensitivity")
-    axes[1].set(title="precision-recall", xlabel="sensitivity (recall)", ylabel="precision")
+    axes[0].set(title="ROC", xlabel="false positive rate")
+    axes[0].set_ylabel("true positive rate (sensitivity)")
+    axes[1].set(title="precision-recall", xlabel="recall (sensitivity)", ylabel="precision")
     for axis, _, area in panels:
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.grid(alpha=0.3)
@@ -57,7 +58,7 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
     Returns
     -------
     Figure
-        Shown by a notebook if it is a cell's last line.
+        A notebook displays it if the call is the last line of a cell.
     """
     check_kind(calibrations, dict, 'a dict, {"a name": xk.calibration(predictions)}')
     if not calibrations:

@@ -63,7 +63,7 @@ def choose_recipe(name: str, task: str, overrides: Mapping[str, object] | None =
     ----------
     name : str
         One of `xk.recipes`; or "auto", the default of `rank_recipes`. Where the default's ImageNet
-        weights are not available, the next recipe of that ranking stands in for it, and
+        weights are not available, the next recipe of that ranking replaces it, and
         `stands_in_for` names the default.
     task : {"binary", "multiclass"}
     overrides : dict, optional
@@ -79,7 +79,8 @@ def choose_recipe(name: str, task: str, overrides: Mapping[str, object] | None =
     if name == AUTO:
         recipe, reason = _choose_available(task, overrides)
     else:
-        recipe, reason = _get_recipe_of_task(name, task).override(**overrides), "as requested"
+        recipe = _get_recipe_of_task(name, task, [AUTO]).override(**overrides)
+        reason = "as requested"
     changed = ", ".join(f"{setting}={value!r}" for setting, value in recipe.changed.items())
     print(f"Recipe {recipe.name}{f' with {changed}' if changed else ''}: {reason}")
     return recipe
@@ -127,7 +128,7 @@ def choose_comparison(
         others = [name for name in rank_recipes(plan.task).index if name != plan.name]
         candidates = (published.RECIPES[name].override(**overrides) for name in others)
         recipes = [next(filter(has_weights, candidates))]
-        print(f"Compared with {recipes[0].name}, the next best recipe that can run here")
+        print(f"Compared with {recipes[0].name}, the next recipe in the ranking that can run here")
     return recipes
 
 
@@ -173,12 +174,15 @@ def _check_overrides(overrides: Mapping[str, object] | None) -> dict[str, object
     return {str(setting): value for setting, value in (overrides or {}).items()}
 
 
-def _get_recipe_of_task(name: str, task: str) -> Recipe:
+def _get_recipe_of_task(name: str, task: str, other_choices: Sequence[str] = ()) -> Recipe:
     names = [recipe.name for recipe in published.RECIPES.values() if recipe.task == task]
     if not isinstance(name, str) or name not in published.RECIPES:
-        raise unknown("recipe", name, [AUTO, *names])
+        raise unknown("recipe", name, [*other_choices, *names])
     if name not in names:
-        raise InputError(f"{name} is for the other task; expected one of {', '.join(names)}")
+        raise InputError(
+            f"{name} is a recipe for the {published.RECIPES[name].task} task: expected one for the "
+            f"{task} task, {', '.join(names)}"
+        )
     return published.RECIPES[name]
 
 
@@ -200,8 +204,7 @@ def _choose_available(task: str, overrides: dict) -> tuple[Recipe, str]:
             f"correct; the best, {best}: {counts[best]})"
         )
     return replace(recipe, stands_in_for=default), (
-        f"it stands in for {default}, whose ImageNet weights are not available here "
-        f"({counts[name]} correct in cross-validation, against {counts[default]}). For "
-        f"{published.RECIPES[default].backbone}, run once with a network connection, or see "
-        "`xraykit doctor`"
+        f"it replaces {default}, whose ImageNet weights are not available here "
+        f"({counts[name]} correct in cross-validation, against {counts[default]}). To use "
+        f"{default}, run once with an internet connection, or see `xraykit doctor`"
     )

@@ -41,17 +41,18 @@ PRINTED = ("backbone", "head", "optimizer", "learning_rate", "epochs", "batch_si
 
 @dataclass(frozen=True)
 class Published:
-    """What a report states about its own system.
+    """The results that a recipe's source has published.
 
     Attributes
     ----------
     test : pair of int, optional
-        Correct test images, and all test images.
+        Number of correct test images, and number of all test images.
     loss : float, optional
-        On the test images, in nats.
+        Mean cross-entropy on the test images, in nats.
     parameters, trainable : int, optional
-        All weights, and the trained ones.
+        Number of parameters, and number of trainable parameters.
     remark : str
+        Other published results.
     """
 
     test: tuple[int, int] | None = None

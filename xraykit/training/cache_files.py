@@ -65,7 +65,7 @@ class CacheFiles:
     description : str
         Readable description of the network.
     dtype : {"float16", "float32"}
-        Storage type of the features; float32 in any case if one is outside float16's range.
+        Storage type of the features. If float16 cannot hold them, the whole file is float32.
     """
 
     def __init__(self, network: str, description: str, dtype: str = "float16") -> None:
@@ -118,7 +118,8 @@ class CacheFiles:
                 continue
             features = _open(path, metadata)
             if features is None:
-                print(f"Feature cache: {path.stem} is damaged or missing; computing it again.")
+                reason = f"a file of {self.description} is damaged or missing"
+                print(f"Feature cache: {reason}; computing it again.")
                 remove(path)
                 continue
             self.in_use.add(path)
@@ -151,7 +152,7 @@ class CacheFiles:
     def _write_array(
         self, positions: np.ndarray, compute: Callable, dtype: str, digest: object, path: Path
     ) -> None:
-        """Write an .npy file chunk by chunk, so that it need not fit into memory."""
+        """Compute features and write them to an .npy file chunk by chunk, to need little memory."""
         chunks = np.split(positions, range(CHUNK, len(positions), CHUNK))
         with path.open("wb") as file:
 
@@ -199,7 +200,7 @@ class CacheFiles:
 
 
 class _RangeError(Exception):
-    """A feature is beyond float16's range, or all are so small that float16 loses digits."""
+    """Float16 cannot hold the features: one is too large, or all of a chunk are too small."""
 
 
 def _open(path: Path, metadata: dict) -> np.ndarray | None:

@@ -18,11 +18,11 @@ from . import CHECKPOINT_FOLDER
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Write the state of a training to one file after each epoch, and resume from there.
+    """Save the state of a training run to one file after each epoch, and resume from there.
 
-    The state is the weights, the optimizer, the seeds of dropout, the history, and the state of
-    early stopping. So a resumed training gives the same result as an uninterrupted one. (Keras'
-    `BackupAndRestore` omits history and random states, and can leave incomplete files.)
+    The state consists of the weights, the optimizer, the random states of dropout, the history, and
+    the state of early stopping. So a resumed run gives the same result as an uninterrupted one.
+    (Keras' `BackupAndRestore` omits history and random states, and can leave incomplete files.)
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class Checkpoint(keras.callbacks.Callback):
     epochs : list of dict
         The history so far, one entry per epoch.
     seconds : float
-        How long those epochs took.
+        Seconds that these epochs took.
     stopped : bool
-        Whether early stopping ended the training.
+        Whether training stopped before its last epoch, by early stopping or a NaN loss.
     """
 
     def __init__(self, path: Path, stopping: keras.callbacks.EarlyStopping | None = None) -> None:
@@ -52,7 +52,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.stopping_state: dict[str, float] = metadata.get("stopping", {})
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Restore the saved state."""
+        """Restore the saved state, if there is one."""
         self.start = time.perf_counter() - self.seconds
         if not self.epochs:
             return
@@ -79,7 +79,7 @@ class Checkpoint(keras.callbacks.Callback):
         _write(self.path, arrays | {"said": np.array(json.dumps(metadata))})
 
     def _list_variables(self) -> list[keras.Variable]:
-        """Return all that training can change: no weights of frozen layers, and no metrics."""
+        """Return the variables that training can change: without frozen weights and metrics."""
         variables = [
             variable
             for layer in self.model.layers
@@ -124,6 +124,6 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         atomic_write(path, lambda partial: np.savez(partial, **arrays))
     except OSError as error:
         raise InputError(
-            f"The state of the training could not be saved in {path.parent}: {error.strerror}. "
+            f"The state of the training run could not be saved in {path.parent}: {error.strerror}. "
             "Free some disk space and start again: training resumes from the last complete epoch"
         ) from error

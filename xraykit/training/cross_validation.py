@@ -63,7 +63,7 @@ def cross_validate(
     Raises
     ------
     InputError
-        If the recipe does not fit the task, or there are fewer patients than folds.
+        If the recipe does not fit the task, or a class has fewer patients than folds.
     """
     parts = []
     for repeat, fold, split in fold_tasks(recipe, task, repeats, folds, seed, train_transform):

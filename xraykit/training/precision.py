@@ -15,7 +15,7 @@ def has_bfloat16() -> bool:
 
 
 def choose_precision(precision: str) -> str:
-    """Return the precision, where "auto" is mixed_bfloat16 if the processor has bfloat16."""
+    """Return `precision`; "auto" becomes mixed_bfloat16 or float32, depending on the processor."""
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if has_bfloat16() else "float32"

@@ -31,7 +31,7 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the model does not fit the images, or its output contains NaN.
+        If the model does not fit the images, or its output contains NaN or infinite values.
     """
     check_model_fits_images(model, images)
     output = compute_outputs(model, images)
@@ -48,14 +48,14 @@ def compute_outputs(
     Raises
     ------
     InputError
-        If the output contains NaN, as after a training that diverged.
+        If the output contains NaN or infinite values, as after a training that diverged.
     """
     views = Views(images)
     batches = Batches(views, read or views.pixels, batch_size=32)
     output = np.asarray(model.predict(batches.dataset(), verbose=0), np.float32)
     if not np.isfinite(output).all():
         raise InputError(
-            "The model's output contains no numbers (NaN): build it again, and train it with a "
-            "lower learning rate"
+            "The model's output contains NaN or infinite values: build it again, and train it with "
+            "a lower learning rate"
         )
     return output

@@ -84,8 +84,8 @@ def train(
         but slower for MobileNets. "auto" is mixed precision on such a processor (which Linux
         alone reports), and float32 on others.
     cache_dtype : {"float16", "float32"}
-        Storage type of cached features; float32 needs twice the space. Features outside float16's
-        range are stored as float32 in any case.
+        Storage type of cached features; float32 needs twice the space. If float16 cannot hold
+        them, the whole file is stored as float32.
     early_stopping : int, optional
         Stop after this number of epochs without a lower validation loss.
     restore_best_weights : bool
