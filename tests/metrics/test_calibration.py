@@ -55,7 +55,7 @@ def test_calibration_error_by_chance_is_that_of_classes_drawn_from_the_probabili
     mean, quantile = xk.calibration(few).by_chance
     assert mean == pytest.approx(np.mean(errors), abs=0.01)
     assert quantile == pytest.approx(np.quantile(errors, 0.95), abs=0.03)
-    assert f"(by chance alone {mean:.3f}" in str(xk.calibration(few))
+    assert f"perfectly calibrated network {mean:.3f}" in str(xk.calibration(few))
 
 
 def test_fit_temperature_of_an_overconfident_model_finds_the_true_temperature(overconfident):

@@ -48,8 +48,8 @@ class Calibration:
         table = self.bins[["confidence"]].assign(correct=format_counts(self.bins))
         mean, quantile = self.by_chance
         return (
-            f"expected calibration error {self.error:.3f} (by chance alone {mean:.3f}, at most "
-            f"{quantile:.3f} in 95 %), Brier score {self.brier:.3f}\n\n"
+            f"expected calibration error {self.error:.3f} (expected for a perfectly calibrated "
+            f"network {mean:.3f}, 95 % limit {quantile:.3f}), Brier score {self.brier:.3f}\n\n"
             f"{table.to_string(index=False, float_format='{:.2f}'.format)}"
         )
 

@@ -73,11 +73,11 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
         _draw_calibration(axis, calibration)
         axis.set_title(
             f"{name}\nexpected calibration error {calibration.error:.2f}"
-            f" (by chance {calibration.by_chance[0]:.2f})",
+            f" (perfect calibration: {calibration.by_chance[0]:.2f})",
             fontsize=10,
         )
     axes[0, 0].set_ylabel("fraction correct, 95 % interval")
-    axes[0, 0].legend(loc="upper left", fontsize=8)
+    axes[0, 0].legend(loc="lower right", fontsize=8)
     plt.close(figure)
     return figure
 
