@@ -148,4 +148,4 @@ def test_recipes_command_prints_one_line_per_recipe():
     assert len(done.stdout.splitlines()) == len(xk.recipes)
     assert "task2-resnet50v2" in done.stdout and "22/36 = 61 % [45, 75]" in done.stdout
     one = xraykit("recipes", "task2-resnet50")
-    assert "assumed   batch and epochs are not stated" in one.stdout
+    assert "assumed   batch size and epochs are not stated" in one.stdout
