@@ -32,7 +32,7 @@ def test_draw_gallery_page_has_ten_figures_and_their_numbers(
         with Image.open(page.with_name(file)) as figure:
             assert min(figure.size) > 200
     assert sorted(path.name for path in page.parent.iterdir()) == sorted([*files, "README.md"])
-    assert "Without external images" in text and "bright, normal" in text
+    assert "no external images here" in text and "bright, normal" in text
     assert "challenge's images, seed 42" in text and "task2-smallcnn" in text
 
 
