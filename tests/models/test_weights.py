@@ -112,6 +112,7 @@ def test_backbone_efficientnet_downloaded_or_from_file_agrees_with_keras(
         )
 
 
+@pytest.mark.slow
 def test_load_imagenet_shorter_file_fits_up_to_its_last_layer(tmp_path, monkeypatch):
     shorter = xk.backbone("ResNet50", weights=None, end_at="conv4_block6_out", image_size=32)
     path = tmp_path / "resnet50_to_conv4_notop.weights.h5"

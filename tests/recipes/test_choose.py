@@ -102,6 +102,7 @@ def test_choose_recipe_without_weights_small_network_stands_in(capsys):
     assert "task2-vgg16: not run: no weights" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_choose_comparison_takes_the_reports_pair(weights_folder, capsys):
     small = {"image_size": 32}
     vgg16, resnet50 = (xk.recipes[f"task2-{name}"] for name in ("vgg16", "resnet50-frozen"))

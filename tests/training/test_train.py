@@ -102,7 +102,7 @@ def test_train_history_has_one_row_per_epoch(binary, optimizer):
     assert set(history.columns) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("task", ["multiclass", pytest.param("binary", marks=pytest.mark.slow)])
 def test_train_learns_a_visible_pattern(task, request):
     task = request.getfixturevalue(task)
     model = build(task)
