@@ -11,7 +11,7 @@ SEEDS = range(9001, 9011)  # unused in development
 
 
 def draw_no_lung_tables(folder, task_name, seeds, n_images, shortcut):
-    """Return three tables of metadata and pixels without lungs, the labels, and the sets."""
+    """Return three tables of features that do not contain the lungs, the labels, and the sets."""
     geometry, size, border, labels, sets = [], [], [], [], []
     for seed in seeds:
         root = folder / f"{seed}-{shortcut}"

@@ -25,7 +25,7 @@ INSTALL = "Install again: pip install -e ."
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: whether it passed, and what was found or what to do."""
+    """The result of one check: whether it passed, and a finding or a remedy."""
 
     ok: bool
     text: str

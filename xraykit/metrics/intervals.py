@@ -104,7 +104,7 @@ def add_intervals(table: pd.DataFrame) -> pd.DataFrame:
       model  correct  total   low  high
     0     a       27     36  0.59  0.86
     """
-    correct, total = table[_find_count_column(table)], table["total"]
+    correct, total = table[find_count_column(table)], table["total"]
     ends = [
         wilson_interval(int(first), int(second)) if pd.notna(second) else (None, None)
         for first, second in zip(correct, total, strict=True)
@@ -122,7 +122,7 @@ def label_columns(table: pd.DataFrame) -> list[str]:
     InputError
         If it is not a table of counts, or has no labels.
     """
-    count = _find_count_column(table)
+    count = find_count_column(table)
     labels = list(table.columns[: table.columns.get_loc(count)])
     if not labels:
         raise InputError(f"Expected a table of counts with labels before {count}; found none")
@@ -131,7 +131,7 @@ def label_columns(table: pd.DataFrame) -> list[str]:
 
 def format_counts(table: pd.DataFrame) -> pd.Series:
     """Return the text of each count of a table, "" where it is missing."""
-    counts = table[[_find_count_column(table), "total"]].to_numpy()
+    counts = table[[find_count_column(table), "total"]].to_numpy()
     texts = [
         str(Proportion(int(correct), int(total))) if pd.notna(total) else ""
         for correct, total in counts
@@ -166,12 +166,19 @@ def display_table(table: pd.DataFrame) -> pd.DataFrame:
     *rows, columns = label_columns(table)
     wide = table[[*rows, columns]].assign(text=format_counts(table))
     if not rows:
-        return wide.set_index(columns).rename(columns={"text": _find_count_column(table)})
+        return wide.set_index(columns).rename(columns={"text": find_count_column(table)})
     texts = wide.set_index([*rows, columns])["text"]
     return texts.unstack(sort=False).fillna("")  # noqa: PD010 - pivot_table would sort
 
 
-def _find_count_column(table: pd.DataFrame) -> str:
+def find_count_column(table: pd.DataFrame) -> str:
+    """Return the name of the column that holds the counts: "correct", or else "count".
+
+    Raises
+    ------
+    InputError
+        If it is not a table of counts.
+    """
     for name in ("correct", "count"):
         if isinstance(table, pd.DataFrame) and {name, "total"} <= set(table):
             return name

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..metrics.intervals import label_columns
+from ..metrics.intervals import find_count_column, label_columns
 from .style import COLORS, MARKERS
 
 
@@ -78,7 +78,7 @@ def _draw(
     table: pd.DataFrame, names: pd.Series, series: pd.Series | str, title: str, counted: str
 ) -> tuple[Figure, plt.Axes]:
     """Draw one line per name, with one marker per value of the series."""
-    count = "correct" if "correct" in table else "count"
+    count = find_count_column(table)
     table = table.assign(_name=names, _series=series)
     run = table[table["total"].notna()]
     lines, labels = list(table["_name"].unique()), list(run["_series"].unique())

@@ -104,11 +104,11 @@ def train(
     InputError
         If a value is out of range, the model does not fit the task, or the loss becomes NaN.
     """
-    check_task(task)
-    _check_arguments({name: value for name, value in locals().items() if name in CONSTRAINTS})
-    precision = choose_precision(precision)
     arguments = {name: value for name, value in locals().items() if name in CONSTRAINTS}
+    check_task(task)
+    _check_arguments(arguments)
     check_model_fits_images(model, task.train)
+    arguments["precision"] = choose_precision(precision)
     _prepare_model(model, task, seed)
     views = _make_views(task, augmentation, n_views, use_feature_cache, seed)
     compile_options = {
@@ -117,7 +117,7 @@ def train(
         "metrics": ["accuracy"],
     }
     start = time.perf_counter()
-    set_precision(model, precision)
+    set_precision(model, arguments["precision"])
     network, *inputs = _choose_input(model, views, use_feature_cache, cache_dtype)
     training = Batches(views[0], inputs[0], batch_size, seed)
     validation = Batches(views[1], inputs[1], batch_size=32)
