@@ -61,7 +61,8 @@ def undisturbed(start, tmp_path_factory):
 def kill_when(condition, process, out):
     """Kill a run as soon as a condition holds; return whether that was before its end.
 
-    The run and its kernel have ended then, and no incomplete file has its final name.
+    The run and its kernel have ended then. Files have their final names when they are all there,
+    or while whole files are being moved, ``results.json`` last.
     """
     while process.poll() is None and not condition():
         time.sleep(0.001)
@@ -71,8 +72,11 @@ def kill_when(condition, process, out):
     process.kill()
     process.wait()
     assert not psutil.wait_procs(kernels, timeout=10)[1]
-    if not (out / ".partial/ready").exists():  # else whole files are being moved
-        assert [path.name for path in out.glob("[!.]*")] == []
+    names = {path.name for path in out.glob("[!.]*")}
+    if "results.json" in names:
+        assert names == {*read_results(out)["files"], "results.json"}
+    elif not (out / ".partial/ready").exists():
+        assert not names
     return True
 
 
