@@ -10,11 +10,9 @@ one file per epoch of new views of the training images, and one for the test ima
 """
 
 import csv
-import io
 import os
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -26,6 +24,7 @@ import pandas as pd
 import xraykit as xk
 from xraykit import keras
 from xraykit._keras import tf
+from xraykit.log import only_warnings
 from xraykit.models.graph import split_frozen
 from xraykit.training.batches import Views
 from xraykit.training.feature_cache import FeatureCache
@@ -224,7 +223,7 @@ def _train_head(
 def _train_recipe(task: xk.Task, n_views: int, epochs: int, seed: int) -> dict[str, object]:
     recipe = xk.recipes["handout-task2"].as_published()
     recipe = recipe.override(n_views=n_views, epochs=epochs, precision="mixed_bfloat16")
-    with redirect_stdout(io.StringIO()):  # one line per epoch
+    with only_warnings():  # one line per epoch
         model, _ = recipe.train(task, seed)
     scores = xk.score(xk.predict(model, task.test))
     return {"correct": scores.correct, "total": scores.total, "loss": round(scores.loss, 3)}

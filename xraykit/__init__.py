@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["recipes"],
     submod_attrs={
         "errors": ["InputError"],
+        "log": ["set_verbosity"],
         "_keras": ["keras"],
         "data.augmentation": ["Augmentation"],
         "data.images": ["ImageSet"],

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tqdm.std import tqdm
 
+from .log import is_verbose
+
 MAX_WORKERS = min(8, os.cpu_count() or 1)
 
 
@@ -16,8 +18,8 @@ def is_interactive() -> bool:
 
 
 def bar(items: Iterable, description: str, total: int | None = None) -> tqdm:
-    """Return the items, with a progress bar where a person watches."""
-    hidden = not is_interactive()
+    """Return the items, with a progress bar where a person watches and INFO messages are shown."""
+    hidden = not (is_interactive() and is_verbose())
     return tqdm(items, description, total, disable=hidden, leave=False, file=sys.stdout)
 
 

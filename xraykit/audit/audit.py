@@ -1,7 +1,5 @@
 """Audit: problems of a set of images, and the score that is possible without the lungs."""
 
-import io
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pandas as pd
 from ..data.challenge import LAYOUT
 from ..data.tasks import Task, check_task, find_data_folder, load_task
 from ..errors import InputError, check_whole_number
+from ..log import only_warnings
 from ..metrics.comparison import mcnemar
 from ..metrics.intervals import Proportion, add_intervals, display_table
 from ..metrics.predictions import as_arrays, class_names, read_predictions
@@ -281,7 +280,7 @@ def audit_folder(
     both = list(LAYOUT) if (root / "all").is_dir() else ["binary"]
     audits = []
     for task_name in [name] if name else both:
-        with redirect_stdout(io.StringIO()):  # the audit repeats it
+        with only_warnings():  # the audit repeats it
             task = load_task(task_name, root, image_size=SIDE, seed=seed)
         audits.append(audit_task(task, seed=seed))
     if table is None:

@@ -1,11 +1,12 @@
 """Check the solution of a graded cell against the reference."""
 
 from .._keras import keras
+from ..log import logger
 from ..models.classifier import FEATURE_LAYER, trainable_parameters
 
 
 def check_classifier(model: keras.Model, reference: keras.Model) -> None:
-    """Compare a student's classifier with the reference; print a ✅ or ❌ line for each point.
+    """Compare a student's classifier with the reference; show a ✅ or ❌ line for each point.
 
     These must agree: the number of layers and of rescaling layers, so that the pixels are not
     scaled twice; the kinds of the last four layers; the output; the width of the layer for t-SNE,
@@ -36,7 +37,10 @@ def check_classifier(model: keras.Model, reference: keras.Model) -> None:
             value = extract(model)
         except (AttributeError, ValueError):
             value = "none"
-        print(f"✅ {name}" if value == expected else f"❌ {name}: expected {expected}, got {value}")
+        if value == expected:
+            logger.info(f"✅ {name}")
+        else:
+            logger.warning(f"❌ {name}: expected {expected}, got {value}")
 
 
 def _count_layers(kind: type, model: keras.Model) -> int:

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from ..errors import InputError, check_whole_number, unknown
+from ..log import logger
 from ..phantoms.disease import PATTERNS, coverage
 from ..phantoms.film import draw_setting, expose_film, finish_image
 from ..phantoms.rays import View
@@ -110,13 +111,12 @@ def substitute_phantoms() -> Path:
     The clone's `data/phantoms` gets as many images as the challenge has, at shortcut 1.
     """
     folder = DATA / "phantoms"
-    print(
+    logger.warning(
         "No images of the challenge found: phantoms (synthetic radiographs) are used instead.\n"
         "To import your copy: `xraykit data challenge --from-folder FOLDER`.",
-        flush=True,
     )
     if not (folder / PHANTOMS).is_file():
-        print("Drawing them, once: about 20 seconds …", flush=True)
+        logger.info("Drawing them, once: about 20 seconds …")
         try:
             draw_phantoms(folder, shortcut=1.0)
         except InputError:

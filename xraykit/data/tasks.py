@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, check_kind, check_whole_number, unknown
+from ..log import logger
 from .challenge import LAYOUT, find_challenge
 from .folders import find_class_folders, read_folders
 from .images import ImageSet
@@ -161,7 +162,7 @@ def load_task(
         train = train.subset(np.flatnonzero(~leaks))
     train, validation = split_validation(train, validation_fraction, seed)
     task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes), are_phantoms)
-    print(task)
+    logger.info(task)
     return task
 
 

@@ -1,9 +1,8 @@
 """The main findings in ten figures on one page, drawn from the available images."""
 
-import io
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..explain.external_validation import external_validation
 from ..explain.gradcam import gradcam, thorax_attention
 from ..explain.perturbations import evaluate_perturbations
 from ..files import atomic_write, write_text
+from ..log import logger, only_warnings
 from ..metrics.calibration import apply_temperature, calibration, fit_temperature
 from ..metrics.intervals import display_table
 from ..metrics.scores import score
@@ -107,14 +107,14 @@ def draw_gallery(
         page = folder / PAGE
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
             raise InputError(f"{page} is not the page of a gallery: choose a new or empty folder")
-    with redirect_stdout(io.StringIO()):  # the page names the recipes and images
+    with only_warnings():  # the page names the recipes and images
         recipes = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
         tasks = [load_task(recipe.task, data, recipe.image_size, seed=seed) for recipe in recipes]
         material = _train_networks(recipes, tasks, seed)
     plates = []
     for draw_plate in PLATES:
         plate = draw_plate(material)
-        print(plate.title, flush=True)
+        logger.info(plate.title)
         plates.append(plate)
     images = "phantoms" if tasks[0].phantoms else "the challenge's images"
     first, second = (recipe.name for recipe in recipes)

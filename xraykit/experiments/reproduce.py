@@ -1,9 +1,7 @@
 """Published and measured scores: recipes run on the challenge, in a table that can be resumed."""
 
-import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from .._keras import keras
 from ..data.tasks import Task, load_task
 from ..errors import InputError, check_whole_number
 from ..files import atomic_write
+from ..log import logger, only_warnings
 from ..metrics.comparison import compare_proportions
 from ..metrics.intervals import Proportion
 from ..metrics.scores import score
@@ -57,7 +56,7 @@ class Measurement:
         """Train, and return the row: the key, correct, total, loss and seconds."""
         keras.utils.clear_session()
         seed, start = self.key["seed"], time.perf_counter()
-        with redirect_stdout(io.StringIO()):  # the table has one line per measurement
+        with only_warnings():  # the table has one line per measurement
             if self.folds:
                 predictions = cross_validate(self.recipe, self.task, folds=self.folds, seed=seed)
             else:
@@ -118,14 +117,16 @@ def reproduce(
     rows = _read(path).to_dict("records")
     done = {_identify(row) for row in rows}
     todo = [measurement for measurement in plan if _identify(measurement.key) not in done]
-    print(f"{len(plan)} measurements, {len(plan) - len(todo)} of them done. {_estimate_time(todo)}")
+    logger.info(
+        f"{len(plan)} measurements, {len(plan) - len(todo)} of them done. {_estimate_time(todo)}"
+    )
     for number, measurement in enumerate(todo, start=1):
         row = measurement.run()
         rows.append(row)
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, partial(_to_frame(rows).to_csv, index=False))
         remaining = _estimate_time(todo[number:])
-        print(f"[{number}/{len(todo)}] {_describe(row)}. {remaining}", flush=True)
+        logger.info(f"[{number}/{len(todo)}] {_describe(row)}. {remaining}")
     requested = {_identify(measurement.key) for measurement in plan}
     return _to_frame([row for row in rows if _identify(row) in requested])
 
@@ -185,14 +186,14 @@ def _plan(
     def load(recipe: Recipe, seed: int) -> Task:
         key = recipe.task, recipe.image_size, seed
         if key not in tasks:
-            with redirect_stdout(io.StringIO()):
+            with only_warnings():
                 tasks[key] = load_task(recipe.task, data, recipe.image_size, seed=seed)
         return tasks[key]
 
     for recipe in recipes:
         runnable, note = find_runnable(recipe)
         if runnable is None:
-            print(f"{recipe.name}: {note}")
+            logger.info(f"{recipe.name}: {note}")
             continue
         changes = [f"{setting}={value}" for setting, value in recipe.changed.items()]
         network = ", ".join([*filter(None, [note]), *changes])

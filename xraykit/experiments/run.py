@@ -1,8 +1,6 @@
 """The reports' experiments: each setting in cross-validation by patient, in one table."""
 
-import io
 import time
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from ..data.tasks import Task, load_task
 from ..errors import InputError, unknown
 from ..explain.embedding import tsne
 from ..files import atomic_write
+from ..log import logger, only_warnings
 from ..metrics.comparison import holm, mcnemar
 from ..metrics.intervals import Proportion, add_intervals, format_counts
 from ..metrics.scores import score
@@ -157,7 +156,7 @@ def run_experiment(
         if layout is not None:
             layouts[label] = layout
         text = row["note"] if predicted is None else Proportion(row["correct"], row["total"])
-        print(f"{label}: {text}", flush=True)
+        logger.info(f"{label}: {text}")
         rows.append({"setting": label} | row)
         keras.utils.clear_session()
     if not predictions:
@@ -197,14 +196,14 @@ def _run_setting(
     row["trainable"] = trainable_parameters(model)
     if not recipe:
         return row, None, None
-    with redirect_stdout(io.StringIO()):  # the table has one line per setting
+    with only_warnings():  # the table has one line per setting
         predictions = cross_validate(recipe, task, 1, folds, seed, setting.train_transform)
     scores = score(predictions)
     row |= {"correct": scores.correct, "total": scores.total}
     row["seconds"] = round(time.perf_counter() - start, 1)
     if not is_tested:
         return row, predictions, None
-    with redirect_stdout(io.StringIO()):
+    with only_warnings():
         model, _ = recipe.train(task, seed)
     test_scores = score(predict(model, task.test))
     row |= {"test_correct": test_scores.correct, "test_total": test_scores.total}

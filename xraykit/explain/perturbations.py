@@ -1,7 +1,5 @@
 """Perturbed images: a region is removed, or made the same in all images."""
 
-import io
-from contextlib import redirect_stdout
 from dataclasses import replace
 
 import cv2
@@ -14,6 +12,7 @@ from ..audit.features import SIDE, find_text_like_regions
 from ..data.images import ImageSet
 from ..data.tasks import Task, check_task
 from ..errors import InputError, unknown
+from ..log import only_warnings
 from ..metrics.intervals import add_intervals
 from ..progress import bar, thread_map
 from ..training.cross_validation import Trainable, fold_tasks
@@ -202,7 +201,7 @@ def cross_validate_perturbations(
     """
     predictions = []
     for _, _, fold_task in fold_tasks(recipe, task, 1, folds, seed):
-        with redirect_stdout(io.StringIO()):
+        with only_warnings():
             model, _ = recipe.train(fold_task, seed)
         predictions.append(_predict_perturbed(model, fold_task, recipe, seed))
     return _count_correct(pd.concat(predictions))
@@ -220,7 +219,7 @@ def _predict_perturbed(
             train, validation = (
                 perturb(images, name, task.train) for images in (task.train, task.validation)
             )
-            with redirect_stdout(io.StringIO()):  # or it would flood the table
+            with only_warnings():  # or it would flood the table
                 other, _ = recipe.train(replace(task, train=train, validation=validation), seed)
             predictions.append(predict(other, test).assign(perturbation=name, model=RETRAINED))
     return pd.concat(predictions)

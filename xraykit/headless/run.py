@@ -24,6 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from ..data.challenge import find_challenge
 from ..data.tasks import find_data_folder
 from ..errors import InputError, NotFilledInError, RunFailedError
+from ..log import logger
 from ..progress import is_interactive
 from ..training import CHECKPOINT_FOLDER
 from .folder import (
@@ -102,12 +103,12 @@ def run(
         previous = finished_run(out)
         if previous and not again:
             _check_same(previous, key, out)
-            print("This run is already complete. Use --again to repeat it.")
+            logger.info("This run is already complete. Use --again to repeat it.")
             return report
         work = make_work_folder(out)
         if takes_folder:
             given[SAVE_TO] = str(work.absolute())
-        print(f"{source.stem}: running …", flush=True)
+        logger.info(f"{source.stem}: running …")
         started, start = datetime.now(UTC), time.perf_counter()
         executed, reason = _execute(content, work / source.name, given, timeout)
         seconds = time.perf_counter() - start
@@ -135,7 +136,7 @@ def run(
         raise error(
             f"{source.stem} did not complete: {place}. The executed part is in {executed_part}"
         )
-    print(f"{source.stem}: done in {seconds:.0f} s", flush=True)
+    logger.info(f"{source.stem}: done in {seconds:.0f} s")
     return report
 
 

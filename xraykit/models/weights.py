@@ -1,15 +1,14 @@
 """ImageNet weights of a backbone: from a file, a folder of files, or Keras' download."""
 
-import io
 import os
 import socket
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from .._keras import keras
 from ..errors import InputError
+from ..log import logger
 from ..progress import is_interactive
 
 # The file names of Keras' `include_top=False` weights; {alpha} is written as Keras writes it.
@@ -84,10 +83,9 @@ def load_imagenet(
             too_short = f" ({file} is there; it fits with end_at={last!r})"
     if not (keras_cache() / next(iter(files))).is_file():
         size = 4 * network.count_params() / 1e6  # float32
-        print(
+        logger.warning(
             f"The ImageNet weights of {name} are not on this machine: "
             f"Keras downloads them ({size:.0f} MB, once).",
-            flush=True,
         )
     try:
         _download(network, download)
@@ -107,12 +105,16 @@ def load_imagenet(
 
 def _download(network: keras.Model, download: Callable) -> None:
     timeout = socket.getdefaulttimeout()
+    shows_progress = keras.config.is_interactive_logging_enabled()
     try:
         socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)  # Keras would wait for ever
-        with nullcontext() if is_interactive() else redirect_stdout(io.StringIO()):
-            network.set_weights(download().get_weights())
+        if not is_interactive():
+            keras.config.disable_interactive_logging()
+        network.set_weights(download().get_weights())
     finally:
         socket.setdefaulttimeout(timeout)
+        if shows_progress:
+            keras.config.enable_interactive_logging()
     for layer in network.layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # applies its new mean and variance

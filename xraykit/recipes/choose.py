@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError, unknown
+from ..log import logger
 from ..metrics.intervals import Proportion
 from . import published
 from .recipe import Recipe
@@ -82,7 +83,7 @@ def choose_recipe(name: str, task: str, overrides: Mapping[str, object] | None =
         recipe = _get_recipe_of_task(name, task, [AUTO]).override(**overrides)
         reason = "as requested"
     changed = ", ".join(f"{setting}={value!r}" for setting, value in recipe.changed.items())
-    print(f"Recipe {recipe.name}{f' with {changed}' if changed else ''}: {reason}")
+    logger.info(f"Recipe {recipe.name}{f' with {changed}' if changed else ''}: {reason}")
     return recipe
 
 
@@ -112,7 +113,7 @@ def choose_comparison(
         raise InputError(f'names={names!r}: expected a list, such as ["task2-vgg16"]')
     if names:
         recipes = [_get_recipe_of_task(name, plan.task).override(**overrides) for name in names]
-        print(f"Compared with {', '.join(names)}: as requested")
+        logger.info(f"Compared with {', '.join(names)}: as requested")
         return recipes
     recipes = []
     for name in REPORTS_PAIR.get(plan.task, ()):
@@ -121,14 +122,16 @@ def choose_comparison(
         recipe, note = find_runnable(published.RECIPES[name].override(**overrides))
         if recipe:
             recipes.append(recipe)
-            print(f"Compared with {name}{f' ({note})' if note else ''}")
+            logger.info(f"Compared with {name}{f' ({note})' if note else ''}")
         else:
-            print(f"{name}: {note}")
+            logger.info(f"{name}: {note}")
     if not recipes:
         others = [name for name in rank_recipes(plan.task).index if name != plan.name]
         candidates = (published.RECIPES[name].override(**overrides) for name in others)
         recipes = [next(filter(has_weights, candidates))]
-        print(f"Compared with {recipes[0].name}, the next recipe in the ranking that can run here")
+        logger.info(
+            f"Compared with {recipes[0].name}, the next recipe in the ranking that can run here"
+        )
     return recipes
 
 

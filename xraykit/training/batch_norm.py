@@ -4,6 +4,7 @@ import numpy as np
 
 from .._keras import keras
 from ..data.images import ImageSet
+from ..log import logger
 
 BATCH_SIZE = 32  # images that one batch's mean and variance are computed from, at least half of it
 
@@ -19,7 +20,7 @@ def recalibrate(model: keras.Model, images: ImageSet) -> None:
     if not layers:
         return
     if not any(np.any(layer.moving_mean) for layer in layers):
-        print(
+        logger.info(
             "Note: all BatchNorm means of these weights are 0: the weights are new, or the "
             "statistics are folded into the kernels. Recalibration then changes the features."
         )
@@ -38,4 +39,4 @@ def recalibrate(model: keras.Model, images: ImageSet) -> None:
             layer.trainable, layer.momentum = False, momentum
     for layer in layers:
         layer.recalibrate = False
-    print(f"Recalibrated {len(layers)} BatchNorm layers on {len(images)} images.")
+    logger.info(f"Recalibrated {len(layers)} BatchNorm layers on {len(images)} images.")

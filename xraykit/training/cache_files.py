@@ -19,6 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ..files import atomic_write
+from ..log import logger
 from ..progress import bar, is_interactive
 from .cache_folder import (
     KEY_DTYPE,
@@ -119,7 +120,7 @@ class CacheFiles:
             features = _open(path, metadata)
             if features is None:
                 reason = f"a file of {self.description} is damaged or missing"
-                print(f"Feature cache: {reason}; computing it again.")
+                logger.warning(f"Feature cache: {reason}; computing it again.")
                 remove(path)
                 continue
             self.in_use.add(path)
@@ -177,10 +178,9 @@ class CacheFiles:
                 write(features.data)
                 if number == 1 and not is_interactive():  # the first chunk is slower
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
-                    print(
+                    logger.info(
                         f"Feature cache: computing {len(positions):,} features once, about "
                         f"{seconds:.0f} s; they take {size / 1e6:.1f} MB on disk.",
-                        flush=True,
                     )
 
     @contextmanager
@@ -191,7 +191,7 @@ class CacheFiles:
             lock.acquire(timeout=0)
         except Timeout:
             reason = "another process computes features of this network"
-            print(f"Feature cache: {reason}; waiting for it.", flush=True)
+            logger.info(f"Feature cache: {reason}; waiting for it.")
             lock.acquire()
         try:
             yield

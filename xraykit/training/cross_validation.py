@@ -1,8 +1,6 @@
 """Cross-validation by patient: more reliable than a test set of 36 images."""
 
-import io
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +11,7 @@ from ..data.images import ImageSet
 from ..data.splits import make_folds, split_validation
 from ..data.tasks import Task, check_task
 from ..errors import check_kind
+from ..log import logger, only_warnings
 from ..metrics.scores import score, summarize_cross_validation
 from .predict import predict
 
@@ -36,7 +35,7 @@ def cross_validate(
     seed: int = 42,
     train_transform: Callable[[ImageSet, ImageSet], ImageSet] | None = None,
 ) -> pd.DataFrame:
-    """Train on all folds but one and predict that one, for each fold; print one line per fold.
+    """Train on all folds but one and predict that one, for each fold.
 
     The training and validation images are split by patient, stratified and seeded; the test images
     are not used. Validation during training uses the held-out fold, which decides nothing. If the
@@ -69,13 +68,13 @@ def cross_validate(
     for repeat, fold, split in fold_tasks(recipe, task, repeats, folds, seed, train_transform):
         prefix = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
         n_train, n_test = len(split.train), len(split.test)
-        print(f"{prefix} {fold} of {folds}: trained on {n_train} images", end="", flush=True)
-        with redirect_stdout(io.StringIO()):  # one line per epoch would hide those of the folds
+        logger.info(f"{prefix} {fold} of {folds}: training on {n_train} images")
+        with only_warnings():  # one line per epoch would hide those of the folds
             model, _ = recipe.train(split, seed=seed + repeat - 1)
         parts.append(predict(model, split.test).assign(repeat=repeat, fold=fold))
-        print(f", {score(parts[-1]).correct}/{n_test} held-out images correct")
+        logger.info(f"    {score(parts[-1]).correct}/{n_test} held-out images correct")
     predictions = pd.concat(parts, ignore_index=True)
-    print(f"Cross-validated: {summarize_cross_validation(predictions)}")
+    logger.info(f"Cross-validated: {summarize_cross_validation(predictions)}")
     return predictions
 
 

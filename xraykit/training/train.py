@@ -13,6 +13,7 @@ from .._keras import keras
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task, check_task
 from ..errors import InputError, check_whole_number, unknown
+from ..log import logger
 from ..models.classifier import check_model_fits_images, choose_loss
 from ..models.graph import NotCacheableError, split_frozen
 from ..progress import is_interactive
@@ -139,7 +140,7 @@ def train(
     seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
     _check_history(history, learning_rate)
     best = history["val_loss"].idxmin()
-    print(
+    logger.info(
         f"Trained {len(history)} epochs in {seconds:.0f} s; lowest validation loss in epoch {best}."
         f" The model has the weights of epoch {best if restore_best_weights else len(history)}."
     )
@@ -190,7 +191,7 @@ def _prepare_model(model: keras.Model, task: Task, seed: int) -> None:
         if getattr(layer, "seed_generator", None) is not None:  # Dropout(0) has none
             layer.seed_generator.state.assign([seed, 0])
     if model.compiled and model.optimizer.iterations > 0:
-        print(
+        logger.warning(
             "This model was trained before, and training continues from its weights; "
             "build it again to start over."
         )
@@ -221,10 +222,10 @@ def _choose_input(
         cache = FeatureCache(prefix, cache_dtype)
         readers = [cache.features(part) for part in views]
     except (NotCacheableError, CacheError) as error:
-        print(f"Training the whole network: {error}.", flush=True)
+        logger.info(f"Training the whole network: {error}.")
         return model, *(part.pixels for part in views)
     last = prefix.layers[-1].name
-    print(f"Using the feature cache: all layers up to {last!r} are frozen.", flush=True)
+    logger.info(f"Using the feature cache: all layers up to {last!r} are frozen.")
     return tail, *readers
 
 
@@ -244,7 +245,7 @@ def _fit(
     """Fit the compiled network, after the checkpoint's epochs, and return the whole history."""
     completed = checkpoint.epochs.copy() if checkpoint else []
     if completed:
-        print(f"This training was interrupted: resuming after epoch {len(completed)}.")
+        logger.info(f"This training was interrupted: resuming after epoch {len(completed)}.")
     network.optimizer.build(network.trainable_variables)
     progress = _make_progress_callback(epochs)
     callbacks = [progress, keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
@@ -292,6 +293,6 @@ def _make_progress_callback(epochs: int) -> keras.callbacks.Callback:
         remaining = (timestamps[-1] - timestamps[-2]) * (epochs - epoch - 1)
         has_estimate = len(timestamps) == TIMESTAMPS_AFTER_EPOCH_2 and remaining >= 1
         estimate = f"  about {remaining:.0f} s to go" if has_estimate else ""
-        print(f"epoch {epoch + 1:>3}/{epochs}  {metrics}{estimate}", flush=True)
+        logger.info(f"epoch {epoch + 1:>3}/{epochs}  {metrics}{estimate}")
 
     return keras.callbacks.LambdaCallback(on_train_begin=note_time, on_epoch_end=print_epoch)
