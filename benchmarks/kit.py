@@ -59,7 +59,7 @@ def _train(kind: str, task: xk.Task, epochs: int, precision: str, batch_size: in
     xk.train(
         build_network(kind, task.class_names),
         task,
-        epochs,
+        epochs=epochs,
         batch_size=batch_size,
         learning_rate=1e-4,
         augmentation=xk.Augmentation.handout(),

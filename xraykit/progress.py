@@ -17,7 +17,7 @@ def is_interactive() -> bool:
     return sys.stdout.isatty() or "JPY_SESSION_NAME" in os.environ
 
 
-def bar(items: Iterable, description: str, total: int | None = None) -> tqdm:
+def bar(items: Iterable, description: str, *, total: int | None = None) -> tqdm:
     """Return the items, with a progress bar where a person watches and INFO messages are shown."""
     hidden = not (is_interactive() and is_verbose())
     return tqdm(items, description, total, disable=hidden, leave=False, file=sys.stdout)
@@ -32,4 +32,4 @@ def thread_map(function: Callable, *items: Sequence, doing: str | None = None) -
     """
     with ThreadPoolExecutor(MAX_WORKERS) as pool:
         results = pool.map(function, *items)
-        return list(bar(results, doing, len(items[0])) if doing else results)
+        return list(bar(results, doing, total=len(items[0])) if doing else results)

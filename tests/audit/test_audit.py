@@ -8,8 +8,7 @@ from PIL import Image
 from tiny import xraykit
 
 import xraykit as xk
-from xraykit.audit import baselines
-from xraykit.audit import checks as module
+from xraykit.audit import baselines, checks as module
 from xraykit.audit.audit import Audit
 from xraykit.audit.baselines import Baseline, ImageFeature
 from xraykit.audit.checks import (
@@ -188,7 +187,9 @@ def test_fit_baselines_noise_only_guesses(binary, monkeypatch):
     monkeypatch.setattr(baselines, "IMAGE_FEATURES", (noise,))
     monkeypatch.setattr(baselines, "TREES", 50)
     images = sum(map(len, (binary.train, binary.validation, binary.test)))
-    _, baseline = baselines.fit_baselines(binary, [np.zeros((2, 2))] * images, 1, 5, seed=1)
+    _, baseline = baselines.fit_baselines(
+        binary, [np.zeros((2, 2))] * images, repeats=1, folds=5, seed=1
+    )
     correct, total = baseline.counts["cross-validated"]
     assert correct <= 0.8 * total
 

@@ -12,13 +12,15 @@ def test_permutation_p_feature_that_predicts_the_class_gives_the_smallest_p():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     values = np.column_stack([rng.normal(labels, 0.3), rng.normal(0, 1, 60)])
-    assert permutation_p(values, labels, PATIENTS, n_permutations=199) == 1 / 200
+    assert permutation_p(values, labels, patients=PATIENTS, n_permutations=199) == 1 / 200
 
 
 def test_permutation_p_noise_rarely_gives_a_small_p():
     rng = np.random.default_rng(0)
     p = [
-        permutation_p(rng.normal(size=(60, 4)), rng.integers(0, 2, 60), PATIENTS, n_permutations=99)
+        permutation_p(
+            rng.normal(size=(60, 4)), rng.integers(0, 2, 60), patients=PATIENTS, n_permutations=99
+        )
         for _ in range(25)
     ]
     assert np.mean(np.array(p) <= 0.1) <= 0.1
@@ -32,18 +34,18 @@ def test_permutation_p_feature_of_the_patient_does_not_predict_the_class():
     values = rng.normal(size=(12, 4))[owners] + rng.normal(0, 0.01, (60, 4))
     labels = (np.arange(12) % 2)[owners]
     by_patient = permutation_p(
-        values, labels, tuple(f"p{owner}" for owner in owners), n_permutations=199
+        values, labels, patients=tuple(f"p{owner}" for owner in owners), n_permutations=199
     )
     assert by_patient > 0.05
     assert (
-        permutation_p(values, labels, PATIENTS, n_permutations=199) == 1 / 200
+        permutation_p(values, labels, patients=PATIENTS, n_permutations=199) == 1 / 200
     )  # as if 60 patients
 
 
 def test_permutation_p_finds_a_class_in_the_middle_of_the_other():
     values = np.linspace(-1, 1, 60)[:, None]
     labels = (np.abs(values[:, 0]) > 0.5).astype(int)
-    assert permutation_p(values, labels, PATIENTS, n_permutations=199) == 1 / 200
+    assert permutation_p(values, labels, patients=PATIENTS, n_permutations=199) == 1 / 200
 
 
 def test_permutation_p_is_the_largest_over_three_splits(monkeypatch):
@@ -52,7 +54,9 @@ def test_permutation_p_is_the_largest_over_three_splits(monkeypatch):
 
     def p_values(n_splits):
         monkeypatch.setattr(permutation, "N_SPLITS", n_splits)
-        return np.array([permutation_p(*each, PATIENTS, n_permutations=99) for each in sets])
+        return np.array(
+            [permutation_p(*each, patients=PATIENTS, n_permutations=99) for each in sets]
+        )
 
     three, one = p_values(permutation.N_SPLITS), p_values(1)
     assert (three >= one).all() and (three > one).any()
@@ -62,13 +66,13 @@ def test_permutation_p_is_the_largest_over_three_splits(monkeypatch):
 def test_smallest_p_is_that_of_a_perfect_feature(sizes):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     values, patients = np.eye(len(sizes))[labels], PATIENTS[: len(labels)]
-    p = permutation_p(values, labels, patients, n_permutations=9999)
+    p = permutation_p(values, labels, patients=patients, n_permutations=9999)
     assert p == pytest.approx(smallest_p(labels, patients, n_permutations=9999), rel=0.35)
 
 
 def test_permute_labels_keeps_images_of_a_patient_and_class_together():
     labels, patients = np.array([0, 0, 1, 1, 0, 1, 0]), ("a", "a", "a", "b", "c", "d", "d")
-    first, *permuted = permute_labels(labels, patients, 50, seed=0)
+    first, *permuted = permute_labels(labels, patients=patients, n_permutations=50, seed=0)
     assert first.tolist() == labels.tolist()
     blocks = [0, 2, 3, 4, 5, 6]  # the first of each patient and class
     for labels in permuted:
@@ -81,11 +85,12 @@ def test_permutation_p_same_seed_gives_the_same_p():
     rng = np.random.default_rng(2)
     values, labels = rng.normal(size=(60, 3)), rng.integers(0, 2, 60)
     first, again, other = (
-        permutation_p(values, labels, PATIENTS, seed=seed, n_permutations=99) for seed in (1, 1, 2)
+        permutation_p(values, labels, patients=PATIENTS, seed=seed, n_permutations=99)
+        for seed in (1, 1, 2)
     )
     assert first == again != other
 
 
 def test_permutation_p_fewer_patients_than_folds_raises():
     with pytest.raises(xk.InputError, match="at least 5 patients; found 4"):
-        permutation_p(np.zeros((4, 1)), np.array([0, 1, 0, 1]), ("a", "b", "c", "d"))
+        permutation_p(np.zeros((4, 1)), np.array([0, 1, 0, 1]), patients=("a", "b", "c", "d"))

@@ -17,7 +17,9 @@ def images():
 def draw_views(pixels, seed=1, numbers=None, **limits):
     augmentation = xk.Augmentation(**NONE | limits)
     names = [str(number) for number in range(len(pixels))]
-    return augmentation.views(pixels, names, seed, numbers or [0] * len(pixels))
+    return augmentation.views(
+        pixels, digests=names, seed=seed, numbers=numbers or [0] * len(pixels)
+    )
 
 
 def draw_spots(row, column, count=200):
@@ -41,8 +43,8 @@ def test_views_zero_limits_change_nothing(images):
 def test_views_do_not_depend_on_the_batch(images):
     augmentation = xk.Augmentation(rotation=5, shift=0.03, zoom=0.05)
     names = [str(number) for number in range(6)]
-    together = augmentation.views(images, names, 7, [0, 1, 2, 3, 4, 5])
-    alone = augmentation.views(images[4:5], names[4:5], 7, [4])
+    together = augmentation.views(images, digests=names, seed=7, numbers=[0, 1, 2, 3, 4, 5])
+    alone = augmentation.views(images[4:5], digests=names[4:5], seed=7, numbers=[4])
     np.testing.assert_array_equal(together[4], alone[0])
 
 
@@ -106,7 +108,7 @@ def test_views_brightness_and_contrast_keep_order_and_limits():
 
 def test_views_leave_the_images_unchanged(images):
     before = images.copy()
-    xk.Augmentation.handout().views(images, list("abcdef"), 1, [0] * 6)
+    xk.Augmentation.handout().views(images, digests=list("abcdef"), seed=1, numbers=[0] * 6)
     np.testing.assert_array_equal(images, before)
 
 

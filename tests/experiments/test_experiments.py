@@ -171,7 +171,7 @@ def test_plot_comparison_marks_rows_that_were_not_run():
             "published": [np.nan, 0.61, np.nan],
         }
     )
-    (axis,) = xk.plot_comparison(add_intervals(table), "Which?").axes
+    (axis,) = xk.plot_comparison(add_intervals(table), title="Which?").axes
     assert [text.get_text() for text in axis.texts] == ["20/40", "30/40", "not run"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]
     dots, diamonds = axis.lines[0].get_xdata(), axis.lines[-1].get_xdata()

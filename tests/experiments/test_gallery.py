@@ -22,7 +22,7 @@ def test_draw_gallery_page_has_ten_figures_and_their_numbers(
     monkeypatch.setattr(
         gallery,
         "draw_phantoms",
-        lambda folder, task, images, shortcut, seed: draw(folder, task, 40, shortcut, seed),
+        lambda folder, **options: draw(folder, **options | {"images": 40}),
     )
     page = draw_gallery(tmp_path / "gallery", overrides={"epochs": 1, "image_size": 32})
     text = page.read_text()
@@ -41,8 +41,8 @@ def test_draw_gallery_folder_that_cannot_be_written_raises(tmp_path, drawn_chall
     with pytest.raises(xk.InputError, match="Can't write to"):
         draw_gallery(
             tmp_path / "file" / "gallery",
-            drawn_challenge,
-            {"image_size": 32, "backbone": "SmallCNN", "weights": None},
+            data=drawn_challenge,
+            overrides={"image_size": 32, "backbone": "SmallCNN", "weights": None},
         )
 
 

@@ -18,7 +18,7 @@ def external(tmp_path, multiclass, drawn_challenge, monkeypatch):
 def test_external_validation_has_one_row_per_group_and_class(external, binary, small_cnn):
     groups = xk.load_external(image_size=32)
     assert list(groups) == list(GROUP_NAMES.values())
-    table = xk.external_validation(small_cnn, binary.class_names, groups)
+    table = xk.external_validation(small_cnn, groups, class_names=binary.class_names)
     assert list(table) == ["group", "predicted", "count", "total", "low", "high"]
     assert table["group"].tolist() == [name for name in groups for _ in range(2)]
     assert table["predicted"].tolist() == ["normal", "covid"] * len(groups)
@@ -53,4 +53,5 @@ def test_load_external_without_images_says_what_to_do(tmp_path, monkeypatch, val
 
 def test_external_validation_of_images_of_another_size_raises(external, binary, small_cnn):
     with pytest.raises(xk.InputError, match="use the same image_size"):
-        xk.external_validation(small_cnn, binary.class_names, xk.load_external(image_size=64))
+        groups = xk.load_external(image_size=64)
+        xk.external_validation(small_cnn, groups, class_names=binary.class_names)

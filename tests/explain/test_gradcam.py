@@ -46,7 +46,9 @@ def class_activation_maps(model, images):
 @pytest.mark.parametrize("name", SCALINGS)
 def test_gradcam_with_a_linear_head_is_the_class_activation_map_of_every_backbone(name, multiclass):
     size = 128
-    model = xk.build_classifier(name, multiclass.class_names, LINEAR, weights=None, image_size=size)
+    model = xk.build_classifier(
+        name, multiclass.class_names, head=LINEAR, weights=None, image_size=size
+    )
     kernel, _ = model.layers[-1].get_weights()
     images = at_size(multiclass.test, size)
     for bias in 9 * np.eye(4)[:2]:  # for each class in turn: with new weights neither is certain
@@ -75,7 +77,7 @@ def test_gradcam_of_two_classes_explains_the_first_by_the_opposite_logit(binary)
 @pytest.mark.slow
 def test_gradcam_finds_the_corner_that_predicts_the_class(tmp_path):
     """Phantoms in two random classes; one class has a white square in a corner."""
-    xk.draw_phantoms(tmp_path / "set", "binary", images=148, shortcut=0.0, seed=5)
+    xk.draw_phantoms(tmp_path / "set", task="binary", images=148, shortcut=0.0, seed=5)
     task = xk.load_task("binary", tmp_path / "set", image_size=128)
 
     def add_squares(images, seed):
@@ -173,7 +175,7 @@ def test_find_last_maps_skips_pooling_and_dropout_of_the_head(binary):
         keras.layers.Flatten(name="features"),
     ]
     model = xk.build_classifier(
-        "SmallCNN", binary.class_names, head, image_size=96, alpha=0.5, end_at="block4_relu"
+        "SmallCNN", binary.class_names, head=head, image_size=96, alpha=0.5, end_at="block4_relu"
     )
     assert _find_last_maps(model)._keras_history.operation.name == "block4_relu"
     assert xk.gradcam(model, at_size(binary.test, 96)).shape == (4, 96, 96)

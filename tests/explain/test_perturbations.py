@@ -16,7 +16,7 @@ RECIPE = xk.recipes["task1-smallcnn"].override(image_size=32, epochs=12)
 def confounded(tmp_path_factory):
     """Phantoms whose borders, marks and brightness predict the class."""
     folder = tmp_path_factory.mktemp("confounded") / "set"
-    xk.draw_phantoms(folder, "binary", images=40, shortcut=1.0, seed=3)
+    xk.draw_phantoms(folder, task="binary", images=40, shortcut=1.0, seed=3)
     return xk.load_task("binary", folder, image_size=96)
 
 
@@ -34,7 +34,7 @@ def test_thorax_mask_is_the_middle_three_quarters():
 )
 def test_perturb_blackens_one_region_and_leaves_the_other(confounded, perturbation, is_thorax):
     mask = thorax_mask(96, 96) == is_thorax
-    perturbed = xk.perturb(confounded.test, perturbation, confounded.train).pixels
+    perturbed = xk.perturb(confounded.test, perturbation, reference=confounded.train).pixels
     assert (perturbed[:, mask] == confounded.test.pixels[:, mask]).all()
     assert not perturbed[:, ~mask].any()
 
@@ -49,7 +49,7 @@ def test_perturb_fills_text_marks_and_leaves_the_middle(binary):
         with_text[row] = np.asarray(image)
     images = replace(binary.test, pixels=with_text)
     assert text_marks(None, to_gray(with_text)[0]).any()
-    perturbed = xk.perturb(images, "text-like marks filled", images).pixels
+    perturbed = xk.perturb(images, "text-like marks filled", reference=images).pixels
     assert not text_marks(None, to_gray(perturbed)[0]).any()
     assert np.abs(perturbed.astype(int) - pixels).max() <= 20
 
@@ -57,7 +57,7 @@ def test_perturb_fills_text_marks_and_leaves_the_middle(binary):
 def test_perturb_equalizes_border_and_brightness(confounded):
     features = {}
     for name in ("unchanged", "brightness and border equal"):
-        images = to_gray(xk.perturb(confounded.test, name, confounded.train).pixels)
+        images = to_gray(xk.perturb(confounded.test, name, reference=confounded.train).pixels)
         features[name] = [(border(None, image), brightness(None, image)) for image in images]
     for values in zip(*features["brightness and border equal"], strict=True):
         assert np.ptp(np.array(values), axis=0).max() <= 1
@@ -67,7 +67,7 @@ def test_perturb_equalizes_border_and_brightness(confounded):
 
 def test_perturb_to_equal_brightness_keeps_the_order_of_gray_levels(confounded):
     before, after = (
-        xk.perturb(confounded.test, name, confounded.train).pixels[0, ..., 0]
+        xk.perturb(confounded.test, name, reference=confounded.train).pixels[0, ..., 0]
         for name in ("unchanged", "brightness and border equal")
     )
     mask = thorax_mask(96, 96)
@@ -78,7 +78,7 @@ def test_perturb_to_equal_brightness_keeps_the_order_of_gray_levels(confounded):
 @pytest.mark.parametrize("perturbation", PERTURBATIONS)
 def test_perturb_does_not_change_its_input(confounded, perturbation):
     before = confounded.test.pixels.copy()
-    perturbed = xk.perturb(confounded.test, perturbation, confounded.train)
+    perturbed = xk.perturb(confounded.test, perturbation, reference=confounded.train)
     assert perturbed.pixels.shape == before.shape and perturbed.pixels.dtype == np.uint8
     assert perturbed.paths == confounded.test.paths
     assert (confounded.test.pixels == before).all()
@@ -90,24 +90,26 @@ def test_perturb_of_images_in_files_gives_the_same_pixels(drawn_challenge):
         for in_memory in (True, False)
     )
     for name in PERTURBATIONS:
-        first, second = (xk.perturb(task.test, name, task.train) for task in (stored, lazy))
+        first, second = (
+            xk.perturb(task.test, name, reference=task.train) for task in (stored, lazy)
+        )
         np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
 def test_perturb_with_an_unknown_name_suggests_the_nearest(binary):
     with pytest.raises(xk.InputError, match=r"Unknown perturbation.*Did you mean 'border black'"):
-        xk.perturb(binary.test, "border blak", binary.train)
+        xk.perturb(binary.test, "border blak", reference=binary.train)
 
 
 def test_perturb_to_equal_brightness_keeps_equal_pixels_equal(binary):
     flat = replace(binary.test, pixels=np.full_like(binary.test.pixels, 77))
-    perturbed = xk.perturb(flat, "brightness and border equal", binary.train).pixels
+    perturbed = xk.perturb(flat, "brightness and border equal", reference=binary.train).pixels
     assert len(np.unique(perturbed[:, thorax_mask(32, 32)])) == 1
 
 
 def test_perturb_with_training_images_of_another_size_raises(binary, confounded):
     with pytest.raises(xk.InputError, match="use the same image_size for both"):
-        xk.perturb(binary.test, "border black", confounded.train)
+        xk.perturb(binary.test, "border black", reference=confounded.train)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +135,7 @@ def get_counts(table, model):
 def test_evaluate_perturbations_retrained_on_the_border_predicts_the_class(framed, capsys):
     model, _ = RECIPE.train(framed)
     capsys.readouterr()
-    table = xk.evaluate_perturbations(model, framed, RECIPE)
+    table = xk.evaluate_perturbations(model, framed, recipe=RECIPE)
     assert capsys.readouterr().out == ""  # the trainings don't flood the table
     assert list(table) == ["perturbation", "model", "correct", "total", "low", "high"]
     original, retrained = get_counts(table, "original model"), get_counts(table, "retrained")

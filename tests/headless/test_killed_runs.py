@@ -29,7 +29,9 @@ history = xk.train(model, task, epochs={EPOCHS}, seed=seed)
 """
 SAVE = """\
 predictions = xk.predict(model, task.test)
-xk.save_results(save_to, task, model, history, predictions, seed=seed)
+xk.save_results(
+    save_to, task, model=model, history=history, predictions=predictions, seed=seed
+)
 """
 
 

@@ -123,5 +123,5 @@ def test_when_notebook_is_bad_then_one_line_says_so(tmp_path, kind):
 
 def test_when_another_kernel_is_asked_for_then_it_takes_the_notebooks_place(tmp_path):
     path = write_notebook(tmp_path / "a.ipynb", kernel="julia-9")
-    assert read_notebook(path, "python3").metadata.kernelspec.name == "python3"
+    assert read_notebook(path, kernel="python3").metadata.kernelspec.name == "python3"
     assert nbformat.read(path, 4).metadata.kernelspec.name == "julia-9"

@@ -15,7 +15,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 def trained(binary):
     model = xk.build_classifier("SmallCNN", binary.class_names, image_size=32, seed=1)
     history = xk.train(model, binary, epochs=2, seed=1)
-    return binary, model, history, xk.predict(model, binary.test)
+    predictions = xk.predict(model, binary.test)
+    return {"task": binary, "model": model, "history": history, "predictions": predictions}
 
 
 def fields(schema, path=""):
@@ -41,7 +42,7 @@ def test_document_and_schema_list_the_same_fields():
 
 
 def test_when_saved_then_every_field_of_the_document_is_there_but_those_of_a_run(trained, tmp_path):
-    xk.save_results(tmp_path / "new é" / "out", *trained, backbone="SmallCNN", seed=1)
+    xk.save_results(tmp_path / "new é" / "out", **trained, backbone="SmallCNN", seed=1)
     results = read_results(tmp_path / "new é" / "out")
     run_alone = {"error", "notebook", "parameters", "content", "started", "seconds", "files"}
     assert set(results) == results_schema()["properties"].keys() - run_alone
@@ -53,18 +54,18 @@ def test_when_saved_then_every_field_of_the_document_is_there_but_those_of_a_run
 
 def test_when_a_recipe_stands_in_for_the_default_then_the_results_name_both(trained, tmp_path):
     recipe = replace(xk.recipes["task1-smallcnn"], stands_in_for="task1-mobilenetv2")
-    xk.save_results(tmp_path, *trained, recipe)
+    xk.save_results(tmp_path, **trained, recipe=recipe)
     results = read_results(tmp_path)
     assert results["settings"]["recipe"] == "task1-smallcnn"
     assert results["settings"]["stands_in_for"] == "task1-mobilenetv2"
     assert "replaces  task1-mobilenetv2, whose ImageNet weights" in results["recipe"]
-    xk.save_results(tmp_path, *trained, xk.recipes["task1-smallcnn"])
+    xk.save_results(tmp_path, **trained, recipe=xk.recipes["task1-smallcnn"])
     assert "stands_in_for" not in read_results(tmp_path)["settings"]
 
 
 def test_when_saved_then_figures_are_those_of_the_notebook(trained, tmp_path):
-    task, model, history, predictions = trained
-    xk.save_results(tmp_path, *trained, backbone="SmallCNN")
+    task, model, history, predictions = trained.values()
+    xk.save_results(tmp_path, **trained, backbone="SmallCNN")
     results = read_results(tmp_path)
     scores = xk.score(predictions)
     test = results["scores"]["test"]
@@ -101,7 +102,7 @@ def test_save_results_keeps_counts_as_records(trained, tmp_path):
     perturbations = add_intervals(pd.DataFrame(rows, columns=columns))
     group = pd.DataFrame({"group": ["healthy adults"], "predicted": ["covid"]})
     external = add_intervals(group.assign(count=2, total=4))
-    xk.save_results(tmp_path, *trained, perturbations=perturbations, external_validation=external)
+    xk.save_results(tmp_path, **trained, perturbations=perturbations, external_validation=external)
     results = read_results(tmp_path)
     for row, saved in zip(rows, results["perturbations"], strict=True):
         low, high = wilson_interval(*row[2:])
@@ -115,7 +116,7 @@ def test_save_results_keeps_counts_as_records(trained, tmp_path):
 
 def test_when_the_folder_is_empty_text_then_nothing_is_saved(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    xk.save_results("", *trained)
+    xk.save_results("", **trained)
     assert not list(tmp_path.iterdir())
 
 
@@ -124,9 +125,9 @@ def test_when_something_cant_be_saved_then_one_line_says_so_and_no_result_is_the
 ):
     (tmp_path / "file").touch()
     with pytest.raises(xk.InputError, match=r"Can't save to .*file: "):
-        xk.save_results(tmp_path / "file", *trained)
+        xk.save_results(tmp_path / "file", **trained)
     with pytest.raises(xk.InputError, match="Can't save to") as raised:
-        xk.save_results(tmp_path / "out", *trained, seed=object())
+        xk.save_results(tmp_path / "out", **trained, seed=object())
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out" / "results.json").exists()
 

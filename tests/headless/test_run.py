@@ -59,7 +59,7 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("plot", FIGURE), ("show", "print(epochs)"))
     before = notebook.read_bytes()
     out = tmp_path / "runs" / "a"
-    report = run(notebook, out, [("epochs", "7")])
+    report = run(notebook, out, parameters=[("epochs", "7")])
     assert report == out / "tiny.html" and "<h1>" not in report.name
     assert "Figure plot of “tiny”" in report.read_text()  # for those who don't see it
     assert visible_files(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
@@ -267,11 +267,11 @@ def test_when_the_disk_is_full_then_one_line_says_so(tmp_path):
 
 def test_run_that_is_complete_is_kept_unless_again(tiny, tmp_path, capsys):
     out = tmp_path / "out"
-    run(tiny, out, [("epochs", "2")])
-    run(tiny, out, [("epochs", "2")])
+    run(tiny, out, parameters=[("epochs", "2")])
+    run(tiny, out, parameters=[("epochs", "2")])
     assert times_run(tiny) == 1
     assert "This run is already complete. Use --again to repeat it." in capsys.readouterr().out
-    run(tiny, out, [("epochs", "2")], again=True)
+    run(tiny, out, parameters=[("epochs", "2")], again=True)
     assert times_run(tiny) == 2
 
 
@@ -282,7 +282,7 @@ def test_run_into_the_folder_of_another_run_is_refused_unless_again(tmp_path):
     run(first, out)
     for notebook, pairs in ((second, []), (first, [("epochs", "2")])):
         with pytest.raises(xk.InputError, match=r"holds another run, of first.*--again"):
-            run(notebook, out, pairs)
+            run(notebook, out, parameters=pairs)
     (out / "notes.txt").write_text("mine")
     run(second, out, again=True)
     assert visible_files(out) == ["notes.txt", "results.json", "second.html", "second.ipynb"]
@@ -292,10 +292,10 @@ def test_when_a_file_that_a_setting_names_has_changed_then_it_is_another_run(tin
     weights = tmp_path / "mine.h5"
     weights.write_text("first")
     settings = [("settings", json.dumps({"weights": str(weights)}))]
-    run(tiny, tmp_path / "out", settings)
+    run(tiny, tmp_path / "out", parameters=settings)
     weights.write_text("second")
     with pytest.raises(xk.InputError, match="holds another run"):
-        run(tiny, tmp_path / "out", settings)
+        run(tiny, tmp_path / "out", parameters=settings)
 
 
 def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, tmp_path):
@@ -346,7 +346,7 @@ def test_when_the_notebook_lies_where_results_go_then_it_stays_as_it_is(tmp_path
 def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(tmp_path):
     parameters = "epochs: int = 3"  # and no save_to, for which papermill would replace them
     tiny = write_notebook(tmp_path / "tiny.ipynb", ("a", "epochs * 11"), parameters=parameters)
-    run(tiny, tmp_path / "a", [("epochs", "7")])
+    run(tiny, tmp_path / "a", parameters=[("epochs", "7")])
     run(tmp_path / "a/tiny.ipynb", tmp_path / "b")
     assert nbformat.read(tmp_path / "b/tiny.ipynb", 4).cells[-1].outputs[0].data == {
         "text/plain": "33"
@@ -358,10 +358,10 @@ def test_when_a_file_that_a_parameter_names_changes_then_it_is_another_run(tiny,
     images = tmp_path / "images"
     images.mkdir()
     (images / "a.png").write_text("a")
-    run(tiny, tmp_path / "out", [("backbone", str(images))])
+    run(tiny, tmp_path / "out", parameters=[("backbone", str(images))])
     (images / "a.png").write_text("b")
     with pytest.raises(xk.InputError, match="holds another run"):
-        run(tiny, tmp_path / "out", [("backbone", str(images))])
+        run(tiny, tmp_path / "out", parameters=[("backbone", str(images))])
 
 
 def test_when_the_run_before_failed_then_it_is_replaced(tmp_path):
@@ -455,7 +455,7 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
     """Replacing an older run: every step of it is a place to die at."""
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("plot", FIGURE), ("show", "print(epochs)"))
     old, out = tmp_path / "old", tmp_path / "out"
-    run(notebook, old, [("epochs", "1")])
+    run(notebook, old, parameters=[("epochs", "1")])
     (old / "figures/plot.png").rename(old / "figures/older.png")
     text = (old / "results.json").read_text().replace("plot.png", "older.png")
     (old / "results.json").write_text(text)
@@ -478,7 +478,7 @@ def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tm
             break
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         deaths += 1
-        run(notebook, out, [("epochs", "2")], again=results["parameters"]["epochs"] == 1)
+        run(notebook, out, parameters=[("epochs", "2")], again=results["parameters"]["epochs"] == 1)
         assert read_results(out)["parameters"]["epochs"] == 2
         assert visible_files(out) == ["figures", "results.json", "tiny.html", "tiny.ipynb"]
         assert not (out / ".partial").exists()

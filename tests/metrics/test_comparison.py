@@ -72,7 +72,9 @@ def test_mcnemar_gives_the_published_p_of_a_worked_example():
 
 def test_power_is_that_of_a_published_worked_example():
     """O'Brien 2002 (G*Power's manual): fractions .32 and .08, 50 pairs, one-sided 5 %: 0.8393."""
-    assert mcnemar_power(50, 0.32, 0.08, level=0.10) == pytest.approx(0.83934, abs=1e-4)
+    assert mcnemar_power(50, only_first=0.32, only_second=0.08, level=0.10) == pytest.approx(
+        0.83934, abs=1e-4
+    )
 
 
 def test_required_test_size_gives_the_power_asked_for_in_a_simulation():
@@ -83,7 +85,11 @@ def test_required_test_size_gives_the_power_asked_for_in_a_simulation():
     kinds = rng.choice(3, size=(400, needed), p=[5 / 36, 1 / 36, 30 / 36])
     p = [mcnemar(predict(draw != 1), predict(draw != 0))[2] for draw in kinds]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.8, abs=0.06)
-    assert mcnemar_power(needed - 1, 5 / 36, 1 / 36) < 0.8 <= mcnemar_power(needed, 5 / 36, 1 / 36)
+    assert (
+        mcnemar_power(needed - 1, only_first=5 / 36, only_second=1 / 36)
+        < 0.8
+        <= mcnemar_power(needed, only_first=5 / 36, only_second=1 / 36)
+    )
 
 
 def test_required_test_size_is_none_if_both_are_equally_often_correct_alone():

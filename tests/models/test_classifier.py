@@ -17,7 +17,7 @@ def flat_head():
 
 
 def small(classes=TWO, head=None, **options):
-    return xk.build_classifier("SmallCNN", classes, head, image_size=32, **options)
+    return xk.build_classifier("SmallCNN", classes, head=head, image_size=32, **options)
 
 
 def test_build_classifier_two_classes_end_in_a_sigmoid_more_in_a_softmax():

@@ -12,7 +12,7 @@ CLASSES = ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
 def build(name="SmallCNN", head=None, **options):
     if head:
         head = [*head, layers.Dense(8, name="features")]
-    return xk.build_classifier(name, CLASSES, head, weights=None, image_size=32, **options)
+    return xk.build_classifier(name, CLASSES, head=head, weights=None, image_size=32, **options)
 
 
 def frozen(**options):

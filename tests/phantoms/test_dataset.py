@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 import xraykit as xk
-from xraykit.data import challenge
-from xraykit.data import phantoms as dataset
+from xraykit.data import challenge, phantoms as dataset
 from xraykit.phantoms.film import draw_setting
 from xraykit.phantoms.thorax import BUILDS, draw_thorax
 
@@ -266,8 +265,8 @@ def test_substitute_phantoms_drawn_by_another_process_are_used(few_substitutes, 
     draw = dataset.draw_phantoms
 
     def draw_after_another(folder, shortcut):
-        draw(folder, shortcut)
-        draw(folder, shortcut)
+        draw(folder, shortcut=shortcut)
+        draw(folder, shortcut=shortcut)
 
     monkeypatch.setattr(dataset, "draw_phantoms", draw_after_another)
     assert xk.load_task("binary", image_size=16).phantoms

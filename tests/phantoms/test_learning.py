@@ -22,7 +22,7 @@ def sets(tmp_path_factory):
     def draw(task, images, shortcut, seed, image_size):
         root = folder / f"{task}-{images}-{shortcut}-{seed}"
         if root not in drawn:
-            xk.draw_phantoms(root, task, images, shortcut, seed)
+            xk.draw_phantoms(root, task=task, images=images, shortcut=shortcut, seed=seed)
             drawn.add(root)
         return xk.load_task(task, root, image_size=image_size)
 
@@ -37,7 +37,7 @@ def train_small_cnn(task, epochs, seed=1):
     xk.train(
         model,
         task,
-        epochs,
+        epochs=epochs,
         learning_rate=rate,
         augmentation=augmentation,
         use_feature_cache=False,

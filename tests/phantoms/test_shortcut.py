@@ -15,7 +15,9 @@ def draw_no_lung_tables(folder, task_name, seeds, n_images, shortcut):
     geometry, size, border, labels, sets = [], [], [], [], []
     for seed in seeds:
         root = folder / f"{seed}-{shortcut}"
-        drawn = xk.draw_phantoms(root, task_name, n_images, shortcut, seed).set_index("path")
+        drawn = xk.draw_phantoms(
+            root, task=task_name, images=n_images, shortcut=shortcut, seed=seed
+        ).set_index("path")
         task = xk.load_task(task_name, root, image_size=16)
         images = task.development.join(task.test)
         rows = drawn.loc[list(images.paths)]

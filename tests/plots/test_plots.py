@@ -34,7 +34,7 @@ def test_plot_images_with_shuffled_predictions_gives_each_image_its_own(binary):
     shuffled = predictions.sample(frac=1, random_state=0)
     # This guards against names in folder order with predictions in the loader's order.
     assert shuffled["predicted"].tolist() != predictions["predicted"].tolist()
-    figure = xk.plot_images(images, shuffled)
+    figure = xk.plot_images(images, predictions=shuffled)
     for (_, row), title, axis in zip(
         predictions.iterrows(), titles(figure), figure.axes, strict=False
     ):
@@ -49,7 +49,7 @@ def test_plot_images_with_shuffled_predictions_gives_each_image_its_own(binary):
 def test_plot_images_without_a_prediction_raises(binary):
     predictions = make_predictions(binary.test, lambda i: 0.1).iloc[1:]
     with pytest.raises(xk.InputError, match="1 of 8 images have no prediction"):
-        xk.plot_images(binary.test, predictions)
+        xk.plot_images(binary.test, predictions=predictions)
 
 
 def test_plot_images_of_few_images_shows_every_class(multiclass):
@@ -80,7 +80,7 @@ def test_plot_history_draws_and_labels_each_curve():
 
 def test_plot_confusion_shows_counts_and_the_interval(binary):
     scores = xk.score(make_predictions(binary.test, lambda i: 0.9))
-    (axis,) = xk.plot_confusion(scores, "All covid").axes
+    (axis,) = xk.plot_confusion(scores, title="All covid").axes
     cells = {text.get_position(): text.get_text() for text in axis.texts}
     assert cells == {(0, 0): "0", (1, 0): "4", (0, 1): "0", (1, 1): "4"}  # by (column, row)
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "true")
@@ -101,7 +101,7 @@ def test_plot_curves_draws_the_points_of_each_class():
         }
     )
     curves = xk.curves(predictions)
-    roc, precision_recall = xk.plot_curves(curves, "Test").axes
+    roc, precision_recall = xk.plot_curves(curves, title="Test").axes
     for axis, kind in ((roc, "sensitivity"), (precision_recall, "precision")):
         np.testing.assert_array_equal(axis.lines[0].get_xdata(), curves.points["x"])
         np.testing.assert_array_equal(axis.lines[0].get_ydata(), curves.points[kind])
@@ -183,7 +183,7 @@ def counts():
 
 
 def test_plot_proportions_draws_fractions_intervals_and_counts(counts):
-    (axis,) = xk.plot_proportions(counts, "Title", "predicted as covid").axes
+    (axis,) = xk.plot_proportions(counts, title="Title", counted="predicted as covid").axes
     fractions = {line.get_label(): line.get_xdata().tolist() for line in axis.lines}
     assert fractions == {"original": [1.0, 0.5], "retrained": [0.75]}
     texts = {text.get_text(): round(text.get_position()[1], 1) for text in axis.texts}
@@ -218,7 +218,7 @@ def test_plot_comparison_draws_the_first_row_and_published_accuracies():
             "note": ["7 images", "", "no weights"],
         }
     )
-    (axis,) = xk.plot_comparison(add_intervals(table), "Which?").axes
+    (axis,) = xk.plot_comparison(add_intervals(table), title="Which?").axes
     lines = {line.get_label(): line for line in axis.lines}
     assert lines["measured"].get_xdata().tolist() == [0.5, 0.75]
     assert list(lines["first row"].get_xdata()) == [0.5, 0.5]
@@ -230,7 +230,7 @@ def test_plot_comparison_draws_the_first_row_and_published_accuracies():
 
 def test_plot_comparison_writes_a_shared_note_into_the_title():
     table = pd.DataFrame({"setting": ["a", "b"], "correct": [2, 3], "total": 4, "note": "seed 42"})
-    (axis,) = xk.plot_comparison(add_intervals(table), "Which?").axes
+    (axis,) = xk.plot_comparison(add_intervals(table), title="Which?").axes
     assert axis.get_title() == "Which?\nseed 42"
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
 

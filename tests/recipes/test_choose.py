@@ -69,7 +69,7 @@ def test_rank_recipes_fast_but_worse_recipe_is_last(tmp_path, monkeypatch):
 @both_tasks
 def test_choose_recipe_default_with_weights_prints_the_reason(task, weights_folder, capsys):
     default = save_default_weights(weights_folder, task)
-    chosen = xk.choose_recipe("auto", task, {"image_size": 32})
+    chosen = xk.choose_recipe("auto", task, overrides={"image_size": 32})
     assert chosen.name == default.name and chosen.stands_in_for == ""
     text = capsys.readouterr().out
     correct, total, *_ = rank_recipes(task).iloc[0]
@@ -86,7 +86,7 @@ def stand_ins(task):
 
 @pytest.mark.usefixtures("no_weights")
 def test_choose_recipe_without_weights_small_network_stands_in(capsys):
-    chosen = xk.choose_recipe("auto", "multiclass", {"epochs": 3})
+    chosen = xk.choose_recipe("auto", "multiclass", overrides={"epochs": 3})
     default = rank_recipes("multiclass").index[0]
     first, other = stand_ins("multiclass")
     assert (chosen.name, chosen.epochs) == (first, 3)
@@ -121,7 +121,7 @@ def test_choose_comparison_takes_the_reports_pair(weights_folder, capsys):
 
 def test_choose_comparison_takes_the_named_recipes():
     plan = xk.recipes["task2-smallcnn"]
-    (other,) = xk.choose_comparison(plan, ["task2-smallcnn-narrow"], {"epochs": 2})
+    (other,) = xk.choose_comparison(plan, ["task2-smallcnn-narrow"], overrides={"epochs": 2})
     assert (other.name, other.epochs) == ("task2-smallcnn-narrow", 2)
     with pytest.raises(xk.InputError, match="task1-smallcnn is a recipe for the binary task"):
         xk.choose_comparison(plan, ["task1-smallcnn"])

@@ -5,8 +5,7 @@ import pytest
 
 import xraykit as xk
 from xraykit import keras
-from xraykit.training import CHECKPOINT_FOLDER
-from xraykit.training import train as train_module
+from xraykit.training import CHECKPOINT_FOLDER, train as train_module
 
 EPOCHS = 4
 
@@ -65,7 +64,9 @@ def train(monkeypatch):
         built = {name: value() if callable(value) else value for name, value in options.items()}
         monkeypatch.setattr(train_module, "_make_progress_callback", lambda epochs: Kill(at))
         monkeypatch.setattr(train_module, "MAX_STEPS_PER_EXECUTION", 1)  # fails between two steps
-        history = xk.train(model, task, EPOCHS, augmentation=xk.Augmentation(), seed=seed, **built)
+        history = xk.train(
+            model, task, epochs=EPOCHS, augmentation=xk.Augmentation(), seed=seed, **built
+        )
         return history, model.get_weights()
 
     return train

@@ -12,7 +12,6 @@ import xraykit as xk
 from xraykit import keras
 from xraykit.data.images import FilePixels
 from xraykit.training import CHECKPOINT_FOLDER
-from xraykit.training import train as train_module
 from xraykit.training.cache_folder import CACHE_VARIABLE, LIMIT_VARIABLE
 
 layers = keras.layers
@@ -35,13 +34,11 @@ class Losses(keras.callbacks.Callback):
 
 
 @pytest.fixture
-def train(monkeypatch):
+def train():
     """Train the last two blocks of a network, with dropout in its head, and record each loss."""
 
     def train(task, head=None, scale=None, **options):
         losses = Losses()
-        monkeypatch.setattr(train_module, "_make_progress_callback", lambda epochs: losses)
-        monkeypatch.setattr(train_module, "MAX_STEPS_PER_EXECUTION", 1)  # a loss for each
         head = [
             layers.Flatten(),
             layers.Dropout(0.5),
@@ -49,20 +46,22 @@ def train(monkeypatch):
             layers.Dropout(0.2),
         ]
         model = xk.build_classifier(
-            "SmallCNN", task.class_names, head, trainable_from="block4_conv", image_size=32
+            "SmallCNN", task.class_names, head=head, trainable_from="block4_conv", image_size=32
         )
         if scale:
             (kernel,) = model.get_layer("block3_conv").get_weights()
             model.get_layer("block3_conv").set_weights([kernel * scale])
-        history = xk.train(model, task, **OPTIONS | options)
+        history = xk.train(model, task, callbacks=[losses], **OPTIONS | options)
         return model, history, np.array(losses.values)
 
     return train
 
 
-def test_train_from_float32_cache_gives_losses_of_the_whole_network(multiclass, train):
-    whole, _, expected = train(multiclass, use_feature_cache=False)
-    cached, _, actual = train(multiclass, cache_dtype="float32")
+@pytest.mark.parametrize("class_weight", [None, {"pneumonia_vir": 3, "normal": 0}])
+def test_train_from_float32_cache_has_losses_of_whole(multiclass, train, class_weight):
+    options = {"class_weight": class_weight}
+    whole, _, expected = train(multiclass, use_feature_cache=False, **options)
+    cached, _, actual = train(multiclass, cache_dtype="float32", **options)
     assert len(actual) == 3 * -(-len(multiclass.train) // 8)
     np.testing.assert_allclose(actual, expected, rtol=1e-3)
     for one, other in zip(whole.get_weights(), cached.get_weights(), strict=True):
@@ -142,7 +141,7 @@ def test_train_in_mixed_precision_leaves_the_model_in_it(binary, train, capsys):
     *layers, last = model.layers
     assert {layer.dtype_policy.name for layer in layers} == {"mixed_bfloat16"}
     assert last.dtype_policy.name == "float32"
-    again = xk.train(model, binary, 1, seed=1)
+    again = xk.train(model, binary, epochs=1, seed=1)
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     assert np.isfinite(again["loss"]).all()
 

@@ -7,6 +7,7 @@ import pytest
 
 import xraykit as xk
 from xraykit import keras
+from xraykit._keras import tf
 from xraykit.training import train as train_module
 from xraykit.training.batches import Batches, Views
 
@@ -46,6 +47,47 @@ def test_batches_order_depends_on_seed_and_epoch(numbered):
     assert first == again != other
     half = len(first) // 2
     assert first[:half] != first[half:]
+
+
+@pytest.mark.parametrize("use_feature_cache", [True, False])
+def test_train_class_weight_0_ignores_a_class(binary, use_feature_cache):
+    model = build(binary, trainable_from="block5_conv")
+    options = {"class_weight": {"covid": 0}, "use_feature_cache": use_feature_cache}
+    xk.train(model, binary, **QUICK | options | {"epochs": 20, "learning_rate": 0.01})
+    assert set(xk.predict(model, binary.train)["predicted"]) == {"normal"}
+
+
+@pytest.mark.parametrize("use_feature_cache", [True, False])
+def test_train_tensorboard_logs_the_history(binary, use_feature_cache, tmp_path):
+    model = build(binary, trainable_from="block5_conv")
+    callbacks = [keras.callbacks.TensorBoard(tmp_path)]
+    options = {"callbacks": callbacks, "use_feature_cache": use_feature_cache}
+    history = xk.train(model, binary, **QUICK, **options)
+    (file,) = tmp_path.glob("validation/*")
+    events = tf.compat.v1.train.summary_iterator(str(file))
+    losses = [
+        tf.make_ndarray(value.tensor).item()
+        for event in events
+        for value in event.summary.value
+        if value.tag == "epoch_loss"
+    ]
+    assert losses == pytest.approx(list(history["val_loss"]))
+
+
+def test_train_callbacks_see_every_batch_and_can_stop(binary):
+    class Stop(keras.callbacks.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batches += 1
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    stop = Stop()
+    history = xk.train(build(binary), binary, **QUICK | {"epochs": 9}, callbacks=[stop])
+    assert len(history) == 2
+    assert stop.batches == 2 * -(-len(binary.train) // QUICK["batch_size"])
 
 
 @pytest.mark.parametrize("batch_size", [3, 8])
@@ -118,7 +160,7 @@ def test_train_restore_best_weights_has_lowest_validation_loss(binary):
     wrong = replace(binary.train, labels=1 - binary.train.labels)  # the longer, the worse
     model = build(binary)
     history = xk.train(
-        model, replace(binary, train=wrong), 6, learning_rate=1e-3, restore_best_weights=True
+        model, replace(binary, train=wrong), epochs=6, learning_rate=1e-3, restore_best_weights=True
     )
     loss = xk.score(xk.predict(model, binary.validation)).loss
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
@@ -128,7 +170,7 @@ def test_train_restore_best_weights_has_lowest_validation_loss(binary):
 def test_train_early_stopping_ends_when_validation_does_not_improve(binary):
     blind = replace(binary.train, pixels=binary.train.pixels * 0)  # nothing to learn
     history = xk.train(
-        build(binary), replace(binary, train=blind), 50, learning_rate=0.05, early_stopping=2
+        build(binary), replace(binary, train=blind), epochs=50, learning_rate=0.05, early_stopping=2
     )
     assert len(history) < 50
     assert history["val_loss"].idxmin() == len(history) - 2
@@ -185,6 +227,9 @@ def test_train_changes_batch_norm_statistics_only_if_trainable(binary, batch_nor
         ({"n_views": -1}, "n_views=-1: expected a whole number, 0 or more"),
         ({"precision": "float16"}, "Unknown precision 'float16'.*mixed_bfloat16"),
         ({"cache_dtype": "int8"}, "Unknown cache_dtype 'int8'"),
+        ({"class_weight": {"covid19": 2}}, "Unknown class in class_weight 'covid19'.* 'covid'"),
+        ({"class_weight": [1, 2]}, r"class_weight=\[1, 2\]: expected a dict of class names"),
+        ({"callbacks": [print]}, "callbacks=.*: expected a list of Keras callbacks"),
         ({"augmentation": "handout"}, "augmentation='handout': expected an xk.Augmentation"),
     ],
 )
@@ -226,7 +271,7 @@ def test_train_feature_maps_not_pooled_raises(binary):
     base = xk.backbone("SmallCNN", image_size=32)
     model = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(base.output))
     with pytest.raises(xk.InputError, match="Pool or flatten the feature maps first"):
-        xk.train(model, binary, 1)
+        xk.train(model, binary, epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -234,17 +279,17 @@ def test_train_feature_maps_not_pooled_raises(binary):
 )
 def test_train_output_not_a_class_probability_raises(binary, units, activation):
     with pytest.raises(xk.InputError, match="2 classes need 2 with softmax or 1 with"):
-        xk.train(end_in(units, activation), binary, 1)
+        xk.train(end_in(units, activation), binary, epochs=1)
 
 
 def test_train_accepts_softmax_for_two_classes(binary):
-    assert len(xk.train(end_in(2, "softmax"), binary, 1)) == 1
+    assert len(xk.train(end_in(2, "softmax"), binary, epochs=1)) == 1
 
 
 def test_train_images_of_another_size_raises(binary):
     model = xk.build_classifier("SmallCNN", binary.class_names, image_size=64)
     with pytest.raises(xk.InputError, match="use the same image_size"):
-        xk.train(model, binary, 1)
+        xk.train(model, binary, epochs=1)
 
 
 def test_train_frees_its_images_afterwards(binary):

@@ -160,11 +160,11 @@ class Audit:
         """
         return audit_section(
             self.task,
-            self.summary,
-            self.checks,
-            self.baseline_scores,
-            self.duplicate_pairs,
-            self.gray_images,
+            summary=self.summary,
+            checks=self.checks,
+            scores=self.baseline_scores,
+            duplicate_pairs=self.duplicate_pairs,
+            gray_images=self.gray_images,
         )
 
     def save(self, path: str | Path) -> None:
@@ -192,6 +192,7 @@ class Audit:
 
 def audit_task(
     task: Task,
+    *,
     predictions: pd.DataFrame | None = None,
     repeats: int = 1,
     folds: int = 5,
@@ -233,14 +234,14 @@ def audit_task(
     images = image_table(task)
     gray = read_gray([task.root / path for path in images["path"]])
     pairs = find_near_duplicates(images, np.stack(gray))
-    baselines = fit_baselines(task, gray, repeats, folds, seed)
+    baselines = fit_baselines(task, gray, repeats=repeats, folds=folds, seed=seed)
     checks = {
         "unusable files": check_unusable_files(task),
         "patients across splits": check_patients(task, images),
         "exact duplicates": check_duplicates(pairs[pairs["exact"]]),
         "near duplicates": check_duplicates(pairs[~pairs["exact"]]),
         "conflicting labels": check_conflicting_labels(images, pairs),
-        **check_no_lung_features(task, baselines, seed),
+        **check_no_lung_features(task, baselines, seed=seed),
     }
     table = pd.DataFrame(checks, index=["verdict", "flagged", "p", "evidence"]).T
     paired = set(pairs["first"]) | set(pairs["second"])
@@ -253,6 +254,7 @@ def audit_task(
 
 def audit_folder(
     root: str | Path = "auto",
+    *,
     name: str | None = None,
     predictions: Path | None = None,
     seed: int = 42,

@@ -96,7 +96,7 @@ class Baseline:
 
 
 def fit_baselines(
-    task: Task, gray: Sequence[np.ndarray], repeats: int, folds: int, seed: int
+    task: Task, gray: Sequence[np.ndarray], *, repeats: int, folds: int, seed: int
 ) -> list[Baseline]:
     """Return one random forest per feature of the images, after a classifier that only guesses.
 
@@ -123,7 +123,9 @@ def fit_baselines(
         forest = RandomForestClassifier(TREES, random_state=seed)
         model = DummyClassifier() if feature is GUESSING else forest
         parts = []
-        for repeat, fold, train_rows, test_rows in make_folds(development, repeats, folds, seed):
+        for repeat, fold, train_rows, test_rows in make_folds(
+            development, repeats=repeats, folds=folds, seed=seed
+        ):
             model.fit(known[train_rows], development.labels[train_rows])
             probabilities = model.predict_proba(known[test_rows])
             table = tabulate(development.subset(test_rows), probabilities)

@@ -105,14 +105,14 @@ def check_conflicting_labels(images: pd.DataFrame, pairs: pd.DataFrame) -> Check
 
 
 def check_no_lung_features(
-    task: Task, baselines: Sequence[Baseline], seed: int
+    task: Task, baselines: Sequence[Baseline], *, seed: int
 ) -> dict[str, Check]:
     """Return one row per feature; those outside the lungs are tested, with Holm's correction."""
     images = task.development
     tested = [baseline for baseline in baselines if baseline.feature.is_tested]
     p_values = holm(
         [
-            permutation_p(baseline.values, images.labels, images.patients, seed)
+            permutation_p(baseline.values, images.labels, patients=images.patients, seed=seed)
             for baseline in tested
         ]
     )

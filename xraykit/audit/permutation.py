@@ -17,6 +17,7 @@ N_SPLITS = 3  # of the patients into folds
 def permutation_p(
     values: np.ndarray,
     labels: np.ndarray,
+    *,
     patients: tuple[str, ...],
     seed: int = 42,
     n_permutations: int = 999,
@@ -56,7 +57,7 @@ def permutation_p(
     """
     if len(set(patients)) < folds:
         raise InputError(f"Expected at least {folds} patients; found {len(set(patients))}")
-    labelings = permute_labels(labels, patients, n_permutations, seed)
+    labelings = permute_labels(labels, patients=patients, n_permutations=n_permutations, seed=seed)
     truth = np.eye(labels.max() + 1, dtype=np.float32)[labelings]  # labeling, image, class
     frequencies = truth.mean(axis=1, keepdims=True)
     # Kernel ridge solves for many targets at once: one for each class of each labeling.
@@ -73,7 +74,9 @@ def permutation_p(
     return float(max(p_values))
 
 
-def smallest_p(labels: np.ndarray, patients: tuple[str, ...], n_permutations: int = 999) -> float:
+def smallest_p(
+    labels: np.ndarray, patients: tuple[str, ...], *, n_permutations: int = 999
+) -> float:
     """Return the smallest p that so few patients allow, however well the labels are predicted.
 
     Some permutations give the true labels again, or the same with classes of equal size swapped.
@@ -92,7 +95,7 @@ def smallest_p(labels: np.ndarray, patients: tuple[str, ...], n_permutations: in
 
 
 def permute_labels(
-    labels: np.ndarray, patients: tuple[str, ...], n_permutations: int, seed: int
+    labels: np.ndarray, *, patients: tuple[str, ...], n_permutations: int, seed: int
 ) -> np.ndarray:
     """Return the true labels and permutations of them, shape (1 + n_permutations, images).
 

@@ -19,6 +19,7 @@ MAX_PAIRS = 3  # pairs of duplicates whose images are shown
 
 def audit_section(
     task: Task,
+    *,
     summary: str,
     checks: pd.DataFrame,
     scores: pd.DataFrame,

@@ -66,7 +66,7 @@ def phantoms(folder: Path, task: str, images: int | None, shortcut: float, seed:
     """
     from ..data.phantoms import PHANTOMS, draw_phantoms
 
-    table = draw_phantoms(folder, task, images, shortcut, seed)
+    table = draw_phantoms(folder, task=task, images=images, shortcut=shortcut, seed=seed)
     click.echo(table.groupby(["split", "class"]).size().unstack().to_string())
     click.echo(f"{len(table)} phantoms are in {folder}; {PHANTOMS} describes each of them")
 
@@ -106,7 +106,7 @@ def audit(
 
     if html and html.is_dir():
         raise InputError(f"--html {html}: expected a file for the page, found a folder")
-    audits = audit_folder(folder, name, predictions, seed)
+    audits = audit_folder(folder, name=name, predictions=predictions, seed=seed)
     for result in audits:
         click.echo(f"{result}\n")
     if html:

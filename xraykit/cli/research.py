@@ -93,11 +93,11 @@ def reproduce(
 
     If it is interrupted or killed, the same command resumes: rows of the table are kept.
     """
-    from ..experiments.reproduce import SEEDS, summarize
-    from ..experiments.reproduce import reproduce as measure
+    from ..experiments.reproduce import SEEDS, reproduce as measure, summarize
     from ..headless.parameters import parse_settings
 
-    table = measure(to, names, parse_settings(overrides), folds=folds, seeds=seeds or SEEDS)
+    settings = parse_settings(overrides)
+    table = measure(to, names, overrides=settings, folds=folds, seeds=seeds or SEEDS)
     summary = summarize(table).astype(object).fillna("")
     click.echo(f"\n{summary.to_string(index=False)}\n\nTable: {to}")
 

@@ -101,7 +101,7 @@ class Augmentation:
         )
 
     def views(
-        self, pixels: np.ndarray, digests: Sequence[str], seed: int, numbers: Sequence[int]
+        self, pixels: np.ndarray, *, digests: Sequence[str], seed: int, numbers: Sequence[int]
     ) -> np.ndarray:
         """Return one view of each image.
 

@@ -22,7 +22,7 @@ class NoExternalFolderError(InputError):
 
 
 def load_external_set(
-    groups: tuple[str, ...], class_names: tuple[str, ...], image_size: int = 224
+    groups: tuple[str, ...], class_names: tuple[str, ...], *, image_size: int = 224
 ) -> ImageSet:
     """Read the images in `GROUP/CLASS` below the folder `XRAYKIT_EXTERNAL_DIR` as one set.
 
@@ -51,7 +51,9 @@ def load_external_set(
         raise InputError(
             f"{root} has no images of {', '.join(sorted(missing))} in {', '.join(groups)}"
         )
-    image_sets, _ = read_folders(folders, root, image_size, class_names, in_memory=True)
+    image_sets, _ = read_folders(
+        folders, root, image_size=image_size, classes=class_names, in_memory=True
+    )
     joined, *others = image_sets.values()
     for images in others:
         joined = joined.join(images)
@@ -86,7 +88,9 @@ def load_external(image_size: int = 224) -> dict[str, ImageSet]:
         if (root / place).is_dir() and list_files(root / place):
             label = place.partition("/")[2]
             folders = {(group, label): root / place}
-            images, _ = read_folders(folders, root, image_size, (label,), in_memory=True)
+            images, _ = read_folders(
+                folders, root, image_size=image_size, classes=(label,), in_memory=True
+            )
             image_sets |= images
     if not image_sets:
         raise InputError(

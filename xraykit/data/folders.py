@@ -87,6 +87,7 @@ def _list_subfolders(folder: Path) -> set[str]:
 def read_folders(
     folders: Folders,
     root: Path,
+    *,
     image_size: int,
     classes: tuple[str, ...],
     in_memory: bool | None,

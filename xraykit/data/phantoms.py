@@ -28,6 +28,7 @@ PHANTOMS = "phantoms.csv"  # one row per image; a folder with this file holds ph
 def draw_phantoms(
     folder: str | Path,
     task: str = "multiclass",
+    *,
     images: int | None = None,
     shortcut: float = 0.0,
     seed: int = 42,

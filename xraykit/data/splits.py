@@ -11,7 +11,7 @@ from ..errors import InputError, check_whole_number
 from .images import ImageSet
 
 
-def split_validation(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+def split_validation(images: ImageSet, *, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
     """Return a training and a validation set, the latter with about `fraction` of the images.
 
     No patient is in both.
@@ -37,7 +37,7 @@ def split_validation(images: ImageSet, fraction: float, seed: int) -> tuple[Imag
 
 
 def make_folds(
-    images: ImageSet, repeats: int, folds: int, seed: int
+    images: ImageSet, *, repeats: int, folds: int, seed: int
 ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
     """Yield repeat and fold (both from 1), and the rows of the training and held-out images.
 

@@ -91,6 +91,7 @@ def check_task(task: object) -> None:
 def load_task(
     name: str,
     root: str | Path = "auto",
+    *,
     image_size: int = 224,
     validation_fraction: float = 0.2,
     seed: int = 42,
@@ -146,7 +147,9 @@ def load_task(
     are_phantoms = (root / PHANTOMS).is_file()
     if are_phantoms:
         notes.insert(0, _describe_phantoms(root))
-    images, skipped = read_folders(folders, root, image_size, LAYOUT[name][1], in_memory)
+    images, skipped = read_folders(
+        folders, root, image_size=image_size, classes=LAYOUT[name][1], in_memory=in_memory
+    )
     train, test = images["train"], images["test"]
     leaks = np.isin(train.patients, test.patients)
     leaking = pd.DataFrame(
@@ -160,7 +163,7 @@ def load_task(
     ]
     if not allow_leak:
         train = train.subset(np.flatnonzero(~leaks))
-    train, validation = split_validation(train, validation_fraction, seed)
+    train, validation = split_validation(train, fraction=validation_fraction, seed=seed)
     task = Task(name, root, train, validation, test, skipped, leaking, tuple(notes), are_phantoms)
     logger.info(task)
     return task

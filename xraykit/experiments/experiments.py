@@ -231,7 +231,7 @@ def _augmentation(recipe: Recipe) -> dict[str, Setting]:
 def _add_external(number: int, images: ImageSet, left_out: ImageSet) -> ImageSet:
     """Add external images, `number` per class, none of a patient in `left_out`."""
     size = images.pixels.shape[1]
-    others = load_external_set(("adult_covid", "child"), images.class_names, size)
+    others = load_external_set(("adult_covid", "child"), images.class_names, image_size=size)
     new = ~np.isin(others.patients, images.patients + left_out.patients)
     rows = [
         np.flatnonzero(new & (others.labels == label))[:number]

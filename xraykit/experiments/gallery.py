@@ -80,6 +80,7 @@ class Material:
 
 def draw_gallery(
     folder: Path,
+    *,
     data: str | Path = "auto",
     overrides: Mapping[str, object] | None = None,
     seed: int = 42,
@@ -108,8 +109,13 @@ def draw_gallery(
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
             raise InputError(f"{page} is not the page of a gallery: choose a new or empty folder")
     with only_warnings():  # the page names the recipes and images
-        recipes = [choose_recipe("auto", name, overrides) for name in ("binary", "multiclass")]
-        tasks = [load_task(recipe.task, data, recipe.image_size, seed=seed) for recipe in recipes]
+        recipes = [
+            choose_recipe("auto", name, overrides=overrides) for name in ("binary", "multiclass")
+        ]
+        tasks = [
+            load_task(recipe.task, data, image_size=recipe.image_size, seed=seed)
+            for recipe in recipes
+        ]
         material = _train_networks(recipes, tasks, seed)
     plates = []
     for draw_plate in PLATES:
@@ -140,7 +146,7 @@ def _train_networks(recipes: list[Recipe], tasks: list[Task], seed: int) -> Mate
     phantoms, metadata = [], []
     for shortcut, phantom_seed in ((1.0, seed + 1), (0.0, seed + 2)):
         with tempfile.TemporaryDirectory() as folder:
-            draw_phantoms(folder, "binary", 148, shortcut, phantom_seed)
+            draw_phantoms(folder, task="binary", images=148, shortcut=shortcut, seed=phantom_seed)
             phantoms.append(load_task("binary", folder, image_size=128, seed=seed))
             metadata.append(image_metadata(phantoms[-1]))
     names = phantoms[0].class_names
@@ -172,14 +178,14 @@ def _draw_images(material: Material) -> Plate:
 
 
 def _draw_baselines(material: Material) -> Plate:
-    audit = audit_task(material.multiclass, material.predictions, seed=material.seed)
+    audit = audit_task(material.multiclass, predictions=material.predictions, seed=material.seed)
     scores = audit.baseline_scores.drop(columns="sees")
     return Plate(
         "baselines.png",
         "How much of the score is possible without seeing the lungs?",
         "Task 2: random forests that see one feature each, such as the file metadata, the border "
         "or text-like marks, and the network.",
-        plot_proportions(scores, "Correct images, four classes"),
+        plot_proportions(scores, title="Correct images, four classes"),
         display_table(scores).to_string(),
     )
 
@@ -202,7 +208,7 @@ def _draw_confusion(material: Material) -> Plate:
         "Which classes are confused?",
         "Task 2, test images. In the challenge the images of COVID-19 are from one collection, "
         "those of the other three classes from another one.",
-        plot_confusion(scores, "Test images"),
+        plot_confusion(scores, title="Test images"),
         repr(scores),
     )
 
@@ -258,21 +264,21 @@ def _draw_gradcam(material: Material) -> Plate:
         "Where does it look?",
         "Grad-CAM of a small network that was trained on phantoms with a shortcut, for phantoms "
         "without one. Frames, shoulders or lungs?",
-        plot_images(test, predictions, max_images=12, maps=maps),
+        plot_images(test, predictions=predictions, max_images=12, maps=maps),
         thorax_attention(maps, predictions).round(2).to_string(),
     )
 
 
 def _draw_perturbations(material: Material) -> Plate:
     table = evaluate_perturbations(
-        material.binary_model, material.binary, material.recipe, material.seed
+        material.binary_model, material.binary, recipe=material.recipe, seed=material.seed
     )
     return Plate(
         "perturbations.png",
         "Which parts of the image does it need?",
         "Task 1, test images with something removed. With the thorax black, the retrained network "
         "sees only the border.",
-        plot_proportions(table, "Perturbed test images"),
+        plot_proportions(table, title="Perturbed test images"),
         display_table(table).to_string(),
     )
 
@@ -298,12 +304,12 @@ def _draw_external_validation(material: Material) -> Plate:
             "Predictions of Task 1's network for other people. Those with COVID-19 and the "
             "children are from the challenge's two collections, the healthy adults from a third."
         )
-    table = external_validation(model, task.class_names, groups)
+    table = external_validation(model, groups, class_names=task.class_names)
     return Plate(
         "external_validation.png",
         "Does it work on external images?",
         text,
-        plot_proportions(table, "External images", "predicted as the class"),
+        plot_proportions(table, title="External images", counted="predicted as the class"),
         display_table(table).to_string(),
     )
 

@@ -70,6 +70,7 @@ class Measurement:
 def reproduce(
     path: Path,
     names: Sequence[str] = (),
+    *,
     overrides: Mapping[str, object] | None = None,
     data: str | Path = "auto",
     folds: int = 5,
@@ -187,7 +188,7 @@ def _plan(
         key = recipe.task, recipe.image_size, seed
         if key not in tasks:
             with only_warnings():
-                tasks[key] = load_task(recipe.task, data, recipe.image_size, seed=seed)
+                tasks[key] = load_task(recipe.task, data, image_size=recipe.image_size, seed=seed)
         return tasks[key]
 
     for recipe in recipes:

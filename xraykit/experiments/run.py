@@ -87,7 +87,7 @@ class Result:
 
     def figures(self) -> list[Figure]:
         """Return the table as a figure, and one of the t-SNE maps if there are any."""
-        figures = [plot_comparison(self.table, EXPERIMENTS[self.name].question)]
+        figures = [plot_comparison(self.table, title=EXPERIMENTS[self.name].question)]
         if self.layouts:
             classes = next(iter(self.layouts.values()))["class"].unique()
             figures.append(plot_layouts(self.layouts, classes))
@@ -115,6 +115,7 @@ class Result:
 def run_experiment(
     name: str,
     recipe: str | Recipe = "",
+    *,
     data: str | Path = "auto",
     folds: int = 5,
     seed: int = 42,
@@ -197,7 +198,9 @@ def _run_setting(
     if not recipe:
         return row, None, None
     with only_warnings():  # the table has one line per setting
-        predictions = cross_validate(recipe, task, 1, folds, seed, setting.train_transform)
+        predictions = cross_validate(
+            recipe, task, repeats=1, folds=folds, seed=seed, train_transform=setting.train_transform
+        )
     scores = score(predictions)
     row |= {"correct": scores.correct, "total": scores.total}
     row["seconds"] = round(time.perf_counter() - start, 1)

@@ -52,11 +52,11 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
         stored = FeatureCache(prefix, "float16").features(Views(images))
     except (NotCacheableError, CacheError):  # nothing is frozen, or the disk is full
         return compute_outputs(extractor, images)
-    return compute_outputs(tail, images, stored)
+    return compute_outputs(tail, images, read=stored)
 
 
 def tsne(
-    model: keras.Model, images: ImageSet, perplexity: float = 30.0, seed: int = 42
+    model: keras.Model, images: ImageSet, *, perplexity: float = 30.0, seed: int = 42
 ) -> pd.DataFrame:
     """Map the images to two dimensions, similar images close together.
 

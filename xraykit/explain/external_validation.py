@@ -1,5 +1,6 @@
 """External validation: predictions on images from other sources."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,17 +13,17 @@ from ..training.predict import predict
 
 
 def external_validation(
-    model: keras.Model, class_names: tuple[str, ...], groups: dict[str, ImageSet]
+    model: keras.Model, groups: dict[str, ImageSet], *, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Count the predicted classes of each group of images, whatever their true classes.
 
     Parameters
     ----------
     model : keras.Model
-    class_names : tuple of str
-        The model's, in the order of its outputs, such as `task.class_names`.
     groups : dict of str to ImageSet
         Such as `load_external` returns. The model need not know their classes.
+    class_names : sequence of str
+        The model's, in the order of its outputs, such as `task.class_names`.
 
     Returns
     -------

@@ -112,7 +112,7 @@ PERTURBATIONS = {
 }
 
 
-def perturb(images: ImageSet, perturbation: str, reference: ImageSet) -> ImageSet:
+def perturb(images: ImageSet, perturbation: str, *, reference: ImageSet) -> ImageSet:
     """Return the images with one of the perturbations of `evaluate_perturbations`.
 
     Parameters
@@ -140,7 +140,7 @@ def perturb(images: ImageSet, perturbation: str, reference: ImageSet) -> ImageSe
 
 
 def evaluate_perturbations(
-    model: keras.Model, task: Task, recipe: Trainable | None = None, seed: int = 42
+    model: keras.Model, task: Task, *, recipe: Trainable | None = None, seed: int = 42
 ) -> pd.DataFrame:
     """Count correct predictions of perturbed test images.
 
@@ -176,7 +176,7 @@ def evaluate_perturbations(
 
 
 def cross_validate_perturbations(
-    recipe: Trainable, task: Task, folds: int = 5, seed: int = 42
+    recipe: Trainable, task: Task, *, folds: int = 5, seed: int = 42
 ) -> pd.DataFrame:
     """Count correct predictions of perturbed images, in a cross-validation by patient.
 
@@ -200,7 +200,7 @@ def cross_validate_perturbations(
         If a class has fewer patients than folds.
     """
     predictions = []
-    for _, _, fold_task in fold_tasks(recipe, task, 1, folds, seed):
+    for _, _, fold_task in fold_tasks(recipe, task, repeats=1, folds=folds, seed=seed):
         with only_warnings():
             model, _ = recipe.train(fold_task, seed)
         predictions.append(_predict_perturbed(model, fold_task, recipe, seed))
@@ -213,11 +213,12 @@ def _predict_perturbed(
     """Return predictions of the test images under each perturbation, by each model."""
     predictions = []
     for name in bar(PERTURBATIONS, "perturbing"):
-        test = perturb(task.test, name, task.train)
+        test = perturb(task.test, name, reference=task.train)
         predictions.append(predict(model, test).assign(perturbation=name, model=ORIGINAL))
         if recipe and name != UNCHANGED:
             train, validation = (
-                perturb(images, name, task.train) for images in (task.train, task.validation)
+                perturb(images, name, reference=task.train)
+                for images in (task.train, task.validation)
             )
             with only_warnings():  # or it would flood the table
                 other, _ = recipe.train(replace(task, train=train, validation=validation), seed)

@@ -50,7 +50,7 @@ def find_path(value: object) -> Path | None:
         return None
 
 
-def read_notebook(path: Path, kernel: str | None = None) -> NotebookNode:
+def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
     """Read a notebook that can be run; `kernel` replaces the one that it names.
 
     The parameters cell that papermill inserted in an earlier run is left out.

@@ -14,7 +14,7 @@ HEADING = re.compile(r"^#+ (.+)", re.MULTILINE)
 NO_ALT = 'alt="No description has been provided for this image"'  # as nbconvert writes it
 
 
-def write_report(notebook: NotebookNode, path: Path, hide_inputs: bool) -> None:
+def write_report(notebook: NotebookNode, path: Path, *, hide_inputs: bool) -> None:
     """Write the executed notebook, its HTML report at `path`, and each figure named by its cell."""
     nbformat.write(notebook, path.with_suffix(".ipynb"))
     exporter = HTMLExporter(exclude_input=hide_inputs)

@@ -48,6 +48,7 @@ logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors become one l
 def run(
     notebook: str | Path,
     out: str | Path,
+    *,
     parameters: Iterable[tuple[str, object]] = (),
     kernel: str | None = None,
     timeout: float = TIMEOUT,
@@ -92,7 +93,7 @@ def run(
     if not 0 < timeout < math.inf:
         raise InputError(f"timeout={timeout!r}: expected seconds, more than 0")
     source, out = find_notebook(notebook), Path(out)
-    content = read_notebook(source, kernel)
+    content = read_notebook(source, kernel=kernel)
     given, values = check_parameters(content, parameters)
     takes_folder = values.pop(SAVE_TO, None) is not None
     if source.resolve().parent == out.resolve():
@@ -116,7 +117,7 @@ def run(
         target = out / PARTIAL / FAILED if error and previous else out
         paths = {"input_path": str(source), "output_path": str(target / source.name)}
         executed.metadata.papermill.update(paths)
-        write_report(executed, work / report.name, hide_inputs)
+        write_report(executed, work / report.name, hide_inputs=hide_inputs)
         details = {
             "status": error.status if error else "done",
             "error": place or None,

@@ -29,6 +29,7 @@ PACKAGES = ("xraykit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", 
 def save_results(
     folder: str | Path,
     task: Task,
+    *,
     model: keras.Model,
     history: pd.DataFrame,
     predictions: pd.DataFrame,

@@ -54,7 +54,7 @@ class Calibration:
         )
 
 
-def calibration(predictions: pd.DataFrame, bins: int = 10, seed: int = 42) -> Calibration:
+def calibration(predictions: pd.DataFrame, *, bins: int = 10, seed: int = 42) -> Calibration:
     """Compare the confidence of a model with its accuracy.
 
     Parameters

@@ -122,7 +122,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def required_test_size(
-    first: pd.DataFrame, second: pd.DataFrame, power: float = 0.8, level: float = 0.05
+    first: pd.DataFrame, second: pd.DataFrame, *, power: float = 0.8, level: float = 0.05
 ) -> int | None:
     """Return how many test images are needed to show that two models differ.
 
@@ -164,20 +164,22 @@ def required_test_size(
     only_first, only_second, _ = mcnemar(first, second)
     if only_first == only_second:
         return None
-    fractions = only_first / len(first), only_second / len(first)
+    fractions = {"only_first": only_first / len(first), "only_second": only_second / len(first)}
     too_few, enough = 0, 1
-    while mcnemar_power(enough, *fractions, level) < power:
+    while mcnemar_power(enough, **fractions, level=level) < power:
         too_few, enough = enough, 2 * enough
         if enough > MAX_IMAGES:
             return None
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        is_enough = mcnemar_power(middle, *fractions, level) >= power
+        is_enough = mcnemar_power(middle, **fractions, level=level) >= power
         too_few, enough = (too_few, middle) if is_enough else (middle, enough)
     return enough
 
 
-def mcnemar_power(images: int, only_first: float, only_second: float, level: float = 0.05) -> float:
+def mcnemar_power(
+    images: int, *, only_first: float, only_second: float, level: float = 0.05
+) -> float:
     """Return the probability that the exact two-sided McNemar test gives p ≤ `level`.
 
     It is the sum over the number of images on which the models differ.

@@ -36,7 +36,7 @@ class Curves:
         return self.areas.to_string()
 
 
-def curves(predictions: pd.DataFrame, seed: int = 42) -> Curves:
+def curves(predictions: pd.DataFrame, *, seed: int = 42) -> Curves:
     """Return ROC and precision-recall curves, with 95 % bands by patient.
 
     The bands are SciPy's percentile bootstrap with 999 resamples. Patients are resampled with all

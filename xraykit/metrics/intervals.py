@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from ..errors import InputError
 
 
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(correct: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Return the confidence interval of a fraction, from 0 to 1.
 
     Wilson (1927), Journal of the American Statistical Association 22, 209, as in SciPy. If the

@@ -141,7 +141,7 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
 def _estimate(correct: int, total: int) -> tuple[float, float, float]:
     """Return a fraction and the ends of its interval at the square root of 95 %."""
     fraction = correct / total if total else np.nan
-    return fraction, *wilson_interval(correct, total, np.sqrt(0.95))
+    return fraction, *wilson_interval(correct, total, confidence=np.sqrt(0.95))
 
 
 def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:

@@ -28,6 +28,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def backbone(
     name: str,
+    *,
     weights: str | Path | None = "imagenet",
     alpha: float = 1.0,
     end_at: str | None = None,
@@ -102,13 +103,13 @@ def backbone(
         full_size = (224, 224, 3)  # the weights fit every size; Keras warns if no size is given
         load_imagenet(
             network,
-            name,
-            alpha,
-            end_at,
+            name=name,
+            alpha=alpha,
+            end_at=end_at,
             download=lambda: _build_application(name, alpha, "imagenet", input_shape=full_size),
         )
     elif weights not in (None, "imagenet"):
-        load_file(network, Path(weights), end_at)
+        load_file(network, Path(weights), end_at=end_at)
     if end_at:
         network = end_at_layer(network, end_at)
     _check_layer(network, trainable_from)

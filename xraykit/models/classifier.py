@@ -22,6 +22,7 @@ def default_head() -> list[keras.Layer]:
 def build_classifier(
     name: str,
     class_names: Sequence[str],
+    *,
     head: Sequence[keras.Layer] | None = None,
     seed: int = 42,
     **backbone_options: object,

@@ -56,7 +56,7 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
 
 
 def load_imagenet(
-    network: keras.Model, name: str, alpha: float, end_at: str | None, download: Callable
+    network: keras.Model, *, name: str, alpha: float, end_at: str | None, download: Callable
 ) -> None:
     """Load ImageNet weights into `network`, at least up to the layer `end_at`.
 
@@ -120,7 +120,7 @@ def _download(network: keras.Model, download: Callable) -> None:
             layer.finalize_state()  # applies its new mean and variance
 
 
-def load_file(network: keras.Model, path: Path, end_at: str | None) -> None:
+def load_file(network: keras.Model, path: Path, *, end_at: str | None) -> None:
     """Load the weights in one file into `network`, or into its part up to the layer `end_at`.
 
     Raises

@@ -9,7 +9,7 @@ from ..metrics.intervals import find_count_column, label_columns
 from .style import COLORS, MARKERS
 
 
-def plot_proportions(table: pd.DataFrame, title: str = "", counted: str = "correct") -> Figure:
+def plot_proportions(table: pd.DataFrame, title: str = "", *, counted: str = "correct") -> Figure:
     """Plot a long table of counts: one line per row label, one marker per value of its last label.
 
     Parameters

@@ -21,6 +21,7 @@ MAX_NAME = 26  # characters
 def plot_images(
     images: ImageSet,
     predictions: pd.DataFrame | None = None,
+    *,
     max_images: int = 36,
     maps: np.ndarray | None = None,
     title: str = "",

@@ -18,6 +18,7 @@ from .style import class_styles
 def plot_tsne(
     models: keras.Model | dict[str, keras.Model],
     images: ImageSet,
+    *,
     perplexity: float | Sequence[float] = 30.0,
     seed: int = 42,
 ) -> Figure:
@@ -41,15 +42,17 @@ def plot_tsne(
     values = [perplexity] if isinstance(perplexity, Real) else perplexity
     values = dict.fromkeys(limit_perplexity(value, images) for value in values)  # no duplicates
     layouts = {
-        ", ".join(filter(None, [name, f"perplexity {value:.3g}"])): tsne(model, images, value, seed)
+        ", ".join(filter(None, [name, f"perplexity {value:.3g}"])): tsne(
+            model, images, perplexity=value, seed=seed
+        )
         for name, model in named_models.items()
         for value in values
     }
-    return plot_layouts(layouts, images.class_names, f"seed {seed}")
+    return plot_layouts(layouts, images.class_names, note=f"seed {seed}")
 
 
 def plot_layouts(
-    layouts: dict[str, pd.DataFrame], class_names: Sequence[str], note: str = ""
+    layouts: dict[str, pd.DataFrame], class_names: Sequence[str], *, note: str = ""
 ) -> Figure:
     """Plot layouts from `tsne` side by side, four in a row at most; the note ends the title."""
     columns = min(4, len(layouts))

@@ -57,7 +57,7 @@ def rank_recipes(task: str) -> pd.DataFrame:
     return pd.concat([tied, others])[["correct", "total", "seconds", "tied"]]
 
 
-def choose_recipe(name: str, task: str, overrides: Mapping[str, object] | None = None) -> Recipe:
+def choose_recipe(name: str, task: str, *, overrides: Mapping[str, object] | None = None) -> Recipe:
     """Return a recipe with some settings changed, and print which one and why.
 
     Parameters
@@ -88,7 +88,7 @@ def choose_recipe(name: str, task: str, overrides: Mapping[str, object] | None =
 
 
 def choose_comparison(
-    plan: Recipe, names: Sequence[str] = (), overrides: Mapping[str, object] | None = None
+    plan: Recipe, names: Sequence[str] = (), *, overrides: Mapping[str, object] | None = None
 ) -> list[Recipe]:
     """Return the recipes to compare a Task 2 recipe with, and print which ones and why.
 

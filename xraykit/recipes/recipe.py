@@ -207,7 +207,7 @@ class Recipe:
         from ..models.classifier import build_classifier
 
         return build_classifier(
-            self.backbone, class_names, self.layers(), seed, **self.network_options()
+            self.backbone, class_names, head=self.layers(), seed=seed, **self.network_options()
         )
 
     def train(self, task: Task, seed: int = 42) -> "tuple[keras.Model, pd.DataFrame]":
@@ -227,7 +227,7 @@ class Recipe:
 
         if task.name != self.task:
             raise InputError(f"{self.name} is for the {self.task} task; got the {task.name} task")
-        model = self.build(task.class_names, seed)
+        model = self.build(task.class_names, seed=seed)
         return model, train(model, task, seed=seed, **self.training_options(task))
 
     def __repr__(self) -> str:

@@ -47,7 +47,7 @@ class Views:
         if self.augmentation is None:
             return pixels
         digests = [self.images.digests[row] for row in rows]
-        return self.augmentation.views(pixels, digests, self.seed, numbers)
+        return self.augmentation.views(pixels, digests=digests, seed=self.seed, numbers=numbers)
 
     def keys(self) -> list[str]:
         """Return a unique key for every view of every image, all views of an image in a row."""

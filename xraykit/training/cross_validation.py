@@ -30,6 +30,7 @@ class Trainable(Protocol):
 def cross_validate(
     recipe: Trainable,
     task: Task,
+    *,
     repeats: int = 1,
     folds: int = 5,
     seed: int = 42,
@@ -65,7 +66,9 @@ def cross_validate(
         If the recipe does not fit the task, or a class has fewer patients than folds.
     """
     parts = []
-    for repeat, fold, split in fold_tasks(recipe, task, repeats, folds, seed, train_transform):
+    for repeat, fold, split in fold_tasks(
+        recipe, task, repeats=repeats, folds=folds, seed=seed, train_transform=train_transform
+    ):
         prefix = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
         n_train, n_test = len(split.train), len(split.test)
         logger.info(f"{prefix} {fold} of {folds}: training on {n_train} images")
@@ -81,6 +84,7 @@ def cross_validate(
 def fold_tasks(
     recipe: Trainable,
     task: Task,
+    *,
     repeats: int,
     folds: int,
     seed: int,
@@ -93,11 +97,13 @@ def fold_tasks(
     check_kind(recipe, Trainable, "a recipe, such as xk.recipes['task2-mobilenetv2']")
     check_task(task)
     images = task.development
-    for repeat, fold, train_rows, test_rows in make_folds(images, repeats, folds, seed):
+    for repeat, fold, train_rows, test_rows in make_folds(
+        images, repeats=repeats, folds=folds, seed=seed
+    ):
         train, test = images.subset(train_rows), images.subset(test_rows)
         validation = test
         if train_transform:
             train = train_transform(train, test)
         if recipe.early_stopping or recipe.restore_best_weights:
-            train, validation = split_validation(train, 0.2, seed)
+            train, validation = split_validation(train, fraction=0.2, seed=seed)
         yield repeat, fold, replace(task, train=train, validation=validation, test=test)

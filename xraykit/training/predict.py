@@ -39,7 +39,7 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
 
 
 def compute_outputs(
-    model: keras.Model, images: ImageSet, read: Callable | None = None
+    model: keras.Model, images: ImageSet, *, read: Callable | None = None
 ) -> np.ndarray:
     """Return a model's output for each image, in the order of `images`.
 

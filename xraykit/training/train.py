@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 
 import numpy as np
@@ -34,6 +34,7 @@ Schedule = keras.optimizers.schedules.LearningRateSchedule
 def train(
     model: keras.Model,
     task: Task,
+    *,
     epochs: int,
     batch_size: int = 10,
     learning_rate: float | Schedule = 5e-4,
@@ -45,6 +46,8 @@ def train(
     cache_dtype: str = "float16",
     early_stopping: int | None = None,
     restore_best_weights: bool = False,
+    class_weight: Mapping[str, float] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     seed: int = 42,
 ) -> pd.DataFrame:
     """Compile `model` and fit it to `task.train`, with `task.validation` for validation.
@@ -91,6 +94,13 @@ def train(
         Stop after this number of epochs without a lower validation loss.
     restore_best_weights : bool
         Whether the model ends with the weights of the epoch with the lowest validation loss.
+    class_weight : dict of str to float, optional
+        The weight of each class in the training loss, by class name; 1 for those that are not
+        named. The validation loss is not weighted.
+    callbacks : sequence of Keras callbacks
+        Called during training, after those of this function. With the feature cache their
+        `self.model` is the part of the network that is trained; it shares its layers with `model`.
+        Such a training writes no checkpoint, because the state of callbacks would be lost.
     seed : int
         Random seed for shuffling, dropout and augmentation. Two trainings with the same initial
         weights on one machine agree exactly if both use the feature cache, or neither does.
@@ -109,6 +119,7 @@ def train(
     check_task(task)
     _check_arguments(arguments)
     check_model_fits_images(model, task.train)
+    label_weights = _by_label(class_weight, task.class_names)
     arguments["precision"] = choose_precision(precision)
     _prepare_model(model, task, seed)
     views = _make_views(task, augmentation, n_views, use_feature_cache, seed)
@@ -123,7 +134,9 @@ def train(
     training = Batches(views[0], inputs[0], batch_size, seed)
     validation = Batches(views[1], inputs[1], batch_size=32)
     drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
-    path = checkpoint_path(model, task, from_cache=network is not model, **arguments | drawn)
+    path = None
+    if not callbacks:
+        path = checkpoint_path(model, task, from_cache=network is not model, **arguments | drawn)
     stopping = None
     if early_stopping or restore_best_weights:
         patience = early_stopping or epochs
@@ -131,10 +144,20 @@ def train(
             patience=patience, restore_best_weights=restore_best_weights
         )
     checkpoint = Checkpoint(path, stopping) if path else None
-    compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
+    if not callbacks:  # they may count batches
+        compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
     try:
         network.compile(**compile_options)
-        history = _fit(network, training, validation, epochs, stopping, checkpoint)
+        history = _fit(
+            network,
+            training,
+            validation,
+            epochs,
+            stopping,
+            checkpoint,
+            callbacks=callbacks,
+            class_weight=label_weights,
+        )
     finally:  # also discards what was compiled for another precision
         model.compile(**compile_options)
     seconds = checkpoint.seconds if checkpoint else time.perf_counter() - start
@@ -163,7 +186,24 @@ def _check_rate(name: str, value: object, lower: float) -> None:
         raise InputError(f"{name}={value!r}: expected a number above {lower}")
 
 
-OPTIONAL = ("early_stopping", "augmentation")  # may be None
+def _check_class_weight(name: str, value: object, _: None) -> None:
+    is_dict = isinstance(value, Mapping)
+    if not is_dict or not all(
+        isinstance(weight, Real) and 0 <= weight < np.inf for weight in value.values()
+    ):
+        raise InputError(
+            f"{name}={value!r}: expected a dict of class names and weights, such as "
+            '{"covid": 2.0}'
+        )
+
+
+def _check_callbacks(name: str, value: object, _: None) -> None:
+    is_list = isinstance(value, list | tuple)
+    if not is_list or not all(isinstance(item, keras.callbacks.Callback) for item in value):
+        raise InputError(f"{name}={value!r}: expected a list of Keras callbacks")
+
+
+OPTIONAL = ("early_stopping", "augmentation", "class_weight")  # may be None
 CONSTRAINTS: dict[str, tuple[Callable, object]] = {
     "epochs": (check_whole_number, 1),
     "batch_size": (check_whole_number, 1),
@@ -176,6 +216,8 @@ CONSTRAINTS: dict[str, tuple[Callable, object]] = {
     "restore_best_weights": (_check_type, (bool, "True or False")),
     "augmentation": (_check_type, (Augmentation, "an xk.Augmentation")),
     "learning_rate": (_check_rate, 0),
+    "class_weight": (_check_class_weight, None),
+    "callbacks": (_check_callbacks, None),
 }
 
 
@@ -183,6 +225,18 @@ def _check_arguments(arguments: dict[str, object]) -> None:
     for name, (check, limit) in CONSTRAINTS.items():
         if arguments[name] is not None or name not in OPTIONAL:
             check(name, arguments[name], limit)
+
+
+def _by_label(
+    class_weight: Mapping[str, float] | None, class_names: Sequence[str]
+) -> dict[int, float] | None:
+    """Return the weight of each label, as Keras takes it."""
+    if class_weight is None:
+        return None
+    for name in class_weight:
+        if name not in class_names:
+            raise unknown("class in class_weight", name, class_names)
+    return {label: float(class_weight.get(name, 1)) for label, name in enumerate(class_names)}
 
 
 def _prepare_model(model: keras.Model, task: Task, seed: int) -> None:
@@ -241,6 +295,8 @@ def _fit(
     epochs: int,
     stopping: keras.callbacks.EarlyStopping | None,
     checkpoint: Checkpoint | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    class_weight: dict[int, float] | None,
 ) -> pd.DataFrame:
     """Fit the compiled network, after the checkpoint's epochs, and return the whole history."""
     completed = checkpoint.epochs.copy() if checkpoint else []
@@ -248,14 +304,15 @@ def _fit(
         logger.info(f"This training was interrupted: resuming after epoch {len(completed)}.")
     network.optimizer.build(network.trainable_variables)
     progress = _make_progress_callback(epochs)
-    callbacks = [progress, keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
+    own = [progress, keras.callbacks.TerminateOnNaN(), stopping, checkpoint]
     fitted = network.fit(
         training.dataset(len(completed), epochs),
         steps_per_epoch=len(training),
         validation_data=validation.dataset(),
         initial_epoch=len(completed),
         epochs=len(completed) if checkpoint and checkpoint.stopped else epochs,
-        callbacks=[callback for callback in callbacks if callback],
+        callbacks=[callback for callback in (*own, *callbacks) if callback],
+        class_weight=class_weight,
         shuffle=False,  # the data set has its order
         verbose=0,
     )
