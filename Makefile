@@ -1,7 +1,7 @@
 # make demo   run both notebooks on the available images, and write an HTML report of each
 # make test   check everything that CI checks
 # make lab    open JupyterLab on the student versions
-# make check  check style and import order
+# make check  check style, types and import order
 # make bench  compare the speed of the kit with the handout of 2020, in under 45 minutes
 # The first of these creates the environment: .venv in this clone.
 
@@ -25,6 +25,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id --keep-count --extra-keys metadata.language_info notebooks/*.ipynb
 
 bench: $(READY)
