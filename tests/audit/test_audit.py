@@ -175,7 +175,7 @@ def test_check_no_lung_features_too_few_patients_gives_no_verdict(audited, monke
     few = images.subset(np.concatenate(rows))
     halves = few.subset(range(0, 10, 2)), few.subset(range(1, 10, 2))
     task = replace(audited.task, train=halves[0], validation=halves[1])
-    monkeypatch.setattr(module, "permutation_p", lambda *given: 0.009)
+    monkeypatch.setattr(module, "permutation_p", lambda *given, **options: 0.009)
     row = check_no_lung_features(task, audited.baselines, seed=1)["border"]
     assert row.verdict == "too few patients for a verdict" and not row.flagged
     assert row.evidence.endswith("With so few patients p cannot be below 0.027.")

@@ -143,22 +143,19 @@ def test_find_runnable_weights_of_a_part_return_the_part(weights_folder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "task", "overrides", "message"),
     [
-        (("task2-smalcnn", "multiclass"), "Unknown recipe 'task2-smalcnn'.*'task2-smallcnn'"),
-        (("aut", "binary"), "Did you mean 'auto'"),
-        (
-            ("task2-smallcnn", "binary"),
-            "recipe for the multiclass task: .* binary task, .*task1-smallcnn",
-        ),
-        (("auto", "tertiary"), "Unknown task 'tertiary'"),
-        (("task1-smallcnn", "binary", 3), r'overrides=3: expected a dict, such as {"epochs": 20}'),
-        (("task1-smallcnn", "binary", {"epoch": 3}), "Did you mean 'epochs'"),
-        (("task1-smallcnn", "binary", {3: 4}), "Unknown setting of a recipe '3'"),
-        ((["task1-smallcnn"], "binary"), r"Unknown recipe \['task1-smallcnn'\]"),
+        ("task2-smalcnn", "multiclass", None, "Unknown recipe .*'task2-smallcnn'"),
+        ("aut", "binary", None, "Did you mean 'auto'"),
+        ("task2-smallcnn", "binary", None, "for the multiclass task: .* binary .*task1-smallcnn"),
+        ("auto", "tertiary", None, "Unknown task 'tertiary'"),
+        ("auto", "binary", 3, r'overrides=3: expected a dict, such as {"epochs": 20}'),
+        ("task1-smallcnn", "binary", {"epoch": 3}, "Did you mean 'epochs'"),
+        ("task1-smallcnn", "binary", {3: 4}, "Unknown setting of a recipe '3'"),
+        (["task1-smallcnn"], "binary", None, r"Unknown recipe \['task1-smallcnn'\]"),
     ],
 )
-def test_choose_recipe_wrong_input_raises_one_line(arguments, message):
+def test_choose_recipe_wrong_input_raises_one_line(name, task, overrides, message):
     with pytest.raises(xk.InputError, match=message) as raised:
-        xk.choose_recipe(*arguments)
+        xk.choose_recipe(name, task, overrides=overrides)
     assert "\n" not in str(raised.value)

@@ -52,7 +52,7 @@ def permutation_p(
     >>> rng = np.random.default_rng(0)
     >>> labels, patients = np.arange(60) % 2, tuple(f"p{i}" for i in range(60))
     >>> values = labels[:, None] + rng.normal(0, 0.5, (60, 1))
-    >>> permutation_p(values, labels, patients, n_permutations=199)
+    >>> permutation_p(values, labels, patients=patients, n_permutations=199)
     0.005
     """
     if len(set(patients)) < folds:

@@ -62,7 +62,7 @@ class Augmentation:
     --------
     >>> pixels = np.full((1, 8, 8, 3), 100, np.uint8)
     >>> augmentation = Augmentation(rotation=45, brightness=0, contrast=0)
-    >>> view = augmentation.views(pixels, ["a"], seed=1, numbers=[0])
+    >>> view = augmentation.views(pixels, digests=["a"], seed=1, numbers=[0])
     >>> bool((view == pixels).all())  # no black corners
     True
     """

@@ -54,7 +54,7 @@ def build_classifier(
     The handout's network, with its 21,137,729 parameters:
 
     >>> head = [keras.layers.Flatten(), keras.layers.Dense(256, "relu", name="features")]
-    >>> model = build_classifier("VGG16", ("normal", "covid"), head, weights=None)
+    >>> model = build_classifier("VGG16", ("normal", "covid"), head=head, weights=None)
     >>> f"{model.count_params():,}"
     '21,137,729'
     """
