@@ -7,9 +7,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_when_a_part_of_the_benchmark_runs_then_it_measures_time_and_memory(
-    drawn_challenge, tmp_path, monkeypatch
-):
+def test_benchmark_part_measures_time_and_memory(drawn_challenge, tmp_path, monkeypatch):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(drawn_challenge))
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "kit", "growth", str(tmp_path), "200"],

@@ -154,9 +154,7 @@ def test_notebook_run_on_real_images_takes_the_default_recipe(
 @for_both
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_external_images")
-def test_notebook_run_without_images_and_weights_uses_phantoms_and_the_small_network(
-    path, tmp_path, monkeypatch
-):
+def test_notebook_without_images_and_weights_uses_phantoms(path, tmp_path, monkeypatch):
     xk.draw_phantoms(tmp_path / "phantoms", images=120, shortcut=1.0)
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

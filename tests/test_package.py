@@ -14,7 +14,7 @@ CLONE = Path(__file__).parents[1]
 @pytest.mark.parametrize(
     "names", ["xraykit", "xraykit.audit.audit, xraykit.headless.card, xraykit.headless.collect"]
 )
-def test_when_no_network_is_needed_then_tensorflow_is_not_imported(names):
+def test_names_without_networks_do_not_import_tensorflow(names):
     code = f"import sys, {names}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
@@ -49,7 +49,7 @@ def test_every_public_name_loads_and_is_documented(name):
     assert getattr(xk, name).__doc__
 
 
-def test_when_a_notebook_shows_an_input_error_then_it_is_one_line():
+def test_input_error_in_a_notebook_is_one_line():
     assert xk.InputError("what to do")._render_traceback_() == ["InputError: what to do"]
 
 

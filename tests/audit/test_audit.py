@@ -55,7 +55,7 @@ def test_audit_task_border_that_predicts_the_class_is_flagged(audited):
     assert not {"brightness", "16 × 16 pixels", "patients across splits"} & set(flagged(audited))
 
 
-def test_with_predictions_adds_the_network_to_the_scores_and_summary(audited, predictions):
+def test_with_predictions_adds_the_network_to_scores_and_summary(audited, predictions):
     audit = audited.with_predictions(predictions)
     total = len(predictions)
     scores = audit.baseline_scores.set_index(["name", "split"])
@@ -106,7 +106,7 @@ def summarize(network, flagged, border, metadata=(20, [True] * 20), verdict=""):
 SEVENTEEN = [False] * 3 + [True] * 17
 
 
-def test_summary_compares_the_network_with_the_best_in_cross_validation_image_by_image():
+def test_summary_compares_the_network_with_the_best_baseline():
     text = summarize([True] * 18 + [False] * 2, ["border", "file metadata"], (30, SEVENTEEN))
     assert text == (
         "A random forest that sees only the border predicts 17/20 = 85 % [64, 95] test images "
@@ -117,17 +117,17 @@ def test_summary_compares_the_network_with_the_best_in_cross_validation_image_by
     )
 
 
-def test_summary_forest_better_than_the_network_counts_only_the_networks_score():
+def test_summary_forest_better_counts_only_the_networks_score():
     text = summarize([True] * 12 + [False] * 8, ["border"], (30, SEVENTEEN))
     assert "2 more than guessing; 2 of these can be predicted without the lungs." in text
 
 
-def test_summary_network_far_better_than_the_forest_says_that_they_differ():
+def test_summary_network_far_better_says_that_they_differ():
     text = summarize([True] * 20, ["border"], (30, [True] * 12 + [False] * 8))
     assert text.endswith("the two differ (exact McNemar test, p = 0.0078).")
 
 
-def test_summary_nothing_flagged_says_of_no_score_that_it_needs_no_lungs():
+def test_summary_nothing_flagged_blames_no_score():
     text = summarize([True] * 20, [], (30, SEVENTEEN))
     assert text.startswith(
         "No feature outside the lungs was found that predicts the class. A random forest that "
@@ -169,7 +169,7 @@ def test_check_no_lung_features_decides_by_holms_correction(
     assert [rows[name].verdict for name in SHORTCUTS] == verdicts[:3]
 
 
-def test_check_no_lung_features_too_few_patients_gives_no_verdict(audited, monkeypatch):
+def test_check_no_lung_features_few_patients_gives_no_verdict(audited, monkeypatch):
     images = audited.task.train
     rows = [np.flatnonzero(images.labels == label)[:5] for label in (0, 1)]
     few = images.subset(np.concatenate(rows))

@@ -8,7 +8,7 @@ from xraykit.audit.permutation import permutation_p, permute_labels, smallest_p
 PATIENTS = tuple(f"p{i}" for i in range(60))
 
 
-def test_permutation_p_feature_that_predicts_the_class_gives_the_smallest_p():
+def test_permutation_p_of_a_predictive_feature_is_the_smallest():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     values = np.column_stack([rng.normal(labels, 0.3), rng.normal(0, 1, 60)])
@@ -27,7 +27,7 @@ def test_permutation_p_noise_rarely_gives_a_small_p():
     assert max(p) > 0.5
 
 
-def test_permutation_p_feature_of_the_patient_does_not_predict_the_class():
+def test_permutation_p_of_a_patients_feature_is_not_small():
     """Each patient has five similar images of one class: 12 patients, not 60."""
     rng = np.random.default_rng(1)
     owners = np.arange(60) // 5
@@ -70,7 +70,7 @@ def test_smallest_p_is_that_of_a_perfect_feature(sizes):
     assert p == pytest.approx(smallest_p(labels, patients, n_permutations=9999), rel=0.35)
 
 
-def test_permute_labels_keeps_images_of_a_patient_and_class_together():
+def test_permute_labels_keeps_a_patients_images_together():
     labels, patients = np.array([0, 0, 1, 1, 0, 1, 0]), ("a", "a", "a", "b", "c", "d", "d")
     first, *permuted = permute_labels(labels, patients=patients, n_permutations=50, seed=0)
     assert first.tolist() == labels.tolist()

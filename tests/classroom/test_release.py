@@ -20,7 +20,7 @@ def graded(notebook):
     return [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("solution")]
 
 
-def test_when_released_then_stubs_are_worth_30_points_and_say_what_to_do(versions):
+def test_release_stubs_are_worth_30_points_and_say_what_to_do(versions):
     _, student = versions
     points = [cell.metadata.nbgrader.points for cell in graded(student)]
     assert points == [10, 5, 5, 10]
@@ -31,7 +31,7 @@ def test_when_released_then_stubs_are_worth_30_points_and_say_what_to_do(version
         assert cell.source.count("\n#") >= 1  # and how
 
 
-def test_when_released_then_no_line_of_a_solution_or_output_is_left(versions):
+def test_release_leaves_no_solution_and_no_output(versions):
     worked, student = versions
     text = "\n".join(cell.source for cell in student.cells)
     given = {line.strip() for line in text.splitlines()}
@@ -43,7 +43,7 @@ def test_when_released_then_no_line_of_a_solution_or_output_is_left(versions):
     assert not [cell for cell in student.cells if cell.get("outputs")]
 
 
-def test_when_solutions_are_put_back_then_it_is_the_worked_notebook(versions):
+def test_release_with_solutions_put_back_is_the_worked_notebook(versions):
     """Which test_notebooks.py runs."""
     worked, student = versions
     assert len(worked.cells) == len(student.cells)
@@ -61,7 +61,7 @@ def test_when_student_version_is_there_then_it_stays_as_it_is(tmp_path):
     assert (tmp_path / BOTH[0].name).read_text() == "a student's work"
 
 
-def test_when_solution_region_does_not_end_then_one_line_says_so_and_nothing_is_written(tmp_path):
+def test_release_unclosed_solution_raises_and_writes_nothing(tmp_path):
     cell = nbformat.v4.new_code_cell(BEGIN + "x = 1")
     notebook = nbformat.v4.new_notebook(cells=[cell])
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": ""}

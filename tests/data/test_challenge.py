@@ -72,7 +72,7 @@ def tree(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_import_challenge_complete_folder_is_copied_and_unchanged(n_known, challenge, tmp_path):
+def test_import_challenge_copies_a_complete_folder_unchanged(n_known, challenge, tmp_path):
     before = tree(challenge)
     comparison = import_challenge(challenge, tmp_path / "data")
     assert len(comparison.same) == n_known and not comparison.missing

@@ -22,7 +22,7 @@ def test_when_task_is_loaded_then_every_image_is_in_one_part(multiclass):
     assert [sum(part.counts().values()) for part in parts] == [77, 19, 16]
 
 
-def test_when_task_is_loaded_then_paths_labels_and_pixels_belong_together(multiclass):
+def test_load_task_paths_labels_and_pixels_belong_together(multiclass):
     for path, label, pixels in zip(
         multiclass.train.paths, multiclass.train.labels, multiclass.train.pixels, strict=True
     ):
@@ -196,9 +196,7 @@ def test_load_task_folder_of_one_task_names_its_parent(drawn_challenge):
         xk.load_task("binary", drawn_challenge / "two")
 
 
-def test_when_the_named_folder_has_no_images_then_phantoms_do_not_take_its_place(
-    tmp_path, monkeypatch
-):
+def test_load_task_empty_named_folder_is_not_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(tmp_path))
     with pytest.raises(xk.InputError, match=r"expected two/ and all/ in XRAYKIT_CHALLENGE_DIR="):
         xk.load_task("binary")
@@ -218,7 +216,7 @@ def real_with_clutter(real_challenge, tmp_path):
     return tmp_path
 
 
-def test_when_real_challenge_has_clutter_then_all_its_images_load(real_with_clutter, capsys):
+def test_load_task_real_images_with_clutter_all_load(real_with_clutter, capsys):
     task = xk.load_task("multiclass", real_with_clutter)
     trained_on = task.development.counts()
     assert list(trained_on.values()) == [70, 59, 70, 70]
@@ -236,7 +234,7 @@ def test_when_leak_is_allowed_then_real_challenge_keeps_it(real_with_clutter):
     assert list(task.development.counts().values()) == [70, 60, 70, 70]
 
 
-def test_when_real_binary_task_is_loaded_then_it_has_the_known_counts(real_challenge):
+def test_load_task_real_binary_has_the_known_counts(real_challenge):
     task = xk.load_task("binary", real_challenge, image_size=8)
     assert task.development.counts() == {"normal": 70, "covid": 59}
     assert task.test.counts() == {"normal": 9, "covid": 9}

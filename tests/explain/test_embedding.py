@@ -66,9 +66,7 @@ def get_row(table, property, split):
 
 
 @pytest.mark.parametrize("is_separated", [True, False])
-def test_cluster_separation_shows_whether_features_predict_the_class(
-    binary, monkeypatch, is_separated
-):
+def test_cluster_separation_shows_if_features_predict_the_class(binary, monkeypatch, is_separated):
     def draw_features(model, images):
         noise = np.random.default_rng(len(images)).normal(size=(len(images), 2))
         return noise + 100 * is_separated * images.labels[:, None]
@@ -91,7 +89,7 @@ def test_cluster_separation_has_one_row_per_property_and_split(binary, small_cnn
     assert xk.display_table(table).index.tolist() == ["class", "source", "age"]
 
 
-def test_cluster_separation_takes_neighbors_of_other_patients_only(binary, monkeypatch):
+def test_cluster_separation_takes_other_patients_as_neighbors(binary, monkeypatch):
     """Each image occurs twice, and the labels are permuted."""
     twice = np.repeat(np.arange(len(binary.train)), 2)
     permuted = np.random.default_rng(1).permutation(binary.train.labels)[twice]

@@ -44,7 +44,7 @@ def class_activation_maps(model, images):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCALINGS)
-def test_gradcam_with_a_linear_head_is_the_class_activation_map_of_every_backbone(name, multiclass):
+def test_gradcam_of_a_linear_head_is_the_class_activation_map(name, multiclass):
     size = 128
     model = xk.build_classifier(
         name, multiclass.class_names, head=LINEAR, weights=None, image_size=size
@@ -58,7 +58,7 @@ def test_gradcam_with_a_linear_head_is_the_class_activation_map_of_every_backbon
         np.testing.assert_allclose(maps, class_activation_maps(model, images), atol=1e-6)
 
 
-def test_gradcam_of_two_classes_explains_the_first_by_the_opposite_logit(binary):
+def test_gradcam_explains_the_first_class_by_opposite_logit(binary):
     inputs = keras.Input((32, 32, 3))
     keras.utils.set_random_seed(0)
     x = keras.layers.Conv2D(16, 3, activation="relu")(inputs)
@@ -133,7 +133,7 @@ def test_gradcam_without_a_last_dense_layer_raises(binary):
         xk.gradcam(model, binary.test)
 
 
-def test_thorax_attention_is_the_fraction_of_the_weight_in_the_thorax(binary):
+def test_thorax_attention_is_the_fraction_in_the_thorax(binary):
     maps = np.zeros((8, 32, 32), np.float32)
     maps[:4, 0, 0] = 1  # normal: all weight in a corner
     maps[4:, 16, 16] = 0.75  # covid: three quarters of it in the middle
@@ -160,9 +160,7 @@ def test_thorax_attention_is_the_fraction_of_the_weight_in_the_thorax(binary):
         ("MobileNetV2", 32, "block_13_expand_relu"),
     ],
 )
-def test_find_last_maps_of_tiny_images_takes_maps_that_everything_passes(
-    name, size, layer, multiclass
-):
+def test_find_last_maps_of_tiny_images_takes_a_bottleneck(name, size, layer, multiclass):
     """If the last maps are 1 × 1: not a branch, and not a layer that only pads."""
     model = xk.build_classifier(name, multiclass.class_names, weights=None, image_size=size)
     assert _find_last_maps(model)._keras_history.operation.name == layer

@@ -65,7 +65,7 @@ def test_perturb_equalizes_border_and_brightness(confounded):
         assert np.ptp(np.array(values), axis=0).max() > 20
 
 
-def test_perturb_to_equal_brightness_keeps_the_order_of_gray_levels(confounded):
+def test_perturb_equal_brightness_keeps_the_order_of_grays(confounded):
     before, after = (
         xk.perturb(confounded.test, name, reference=confounded.train).pixels[0, ..., 0]
         for name in ("unchanged", "brightness and border equal")
@@ -132,7 +132,7 @@ def get_counts(table, model):
 
 
 @pytest.mark.slow
-def test_evaluate_perturbations_retrained_on_the_border_predicts_the_class(framed, capsys):
+def test_evaluate_perturbations_retrained_reads_the_border(framed, capsys):
     model, _ = RECIPE.train(framed)
     capsys.readouterr()
     table = xk.evaluate_perturbations(model, framed, recipe=RECIPE)
@@ -158,7 +158,7 @@ def test_evaluate_perturbations_without_a_recipe_retrains_none(framed, small_cnn
 
 
 @pytest.mark.slow
-def test_cross_validate_perturbations_counts_each_image_once_as_cross_validate_does(framed):
+def test_cross_validate_perturbations_counts_each_image_once(framed):
     recipe = RECIPE.override(epochs=2)
     table = xk.cross_validate_perturbations(recipe, framed, folds=2)
     images = len(framed.train) + len(framed.validation)

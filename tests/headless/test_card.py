@@ -64,7 +64,7 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_when_a_card_is_written_then_all_that_a_reader_must_know_is_in_it(run):
+def test_card_has_all_that_a_reader_must_know(run):
     done = xraykit("card", run)
     assert done.returncode == 0 and done.stdout.split() == [f"{run}/card.md", f"{run}/card.html"]
     card, page = ((run / f"card.{ending}").read_text("utf-8") for ending in ("md", "html"))
@@ -93,7 +93,7 @@ def test_when_text_could_be_taken_for_markup_then_it_stays_text(run):
     assert "<td>120 | 129</td>" in page
 
 
-def test_when_results_are_of_an_older_version_then_the_card_says_what_is_not_known(tmp_path):
+def test_card_of_older_results_says_what_is_not_known(tmp_path):
     old = {name: RESULTS[name] for name in ("schema", "status", "settings")}
     task = {name: RESULTS["task"][name] for name in ("name", "classes", "images")}
     short = {name: SCORE[name] for name in ("correct", "total", "low", "high")}
@@ -129,7 +129,7 @@ def test_when_there_is_nothing_to_tell_then_one_line_says_so(tmp_path, results, 
     assert not (tmp_path / "card.md").exists()
 
 
-def test_when_runs_are_collected_then_the_best_baseline_stands_beside_the_score(run):
+def test_collect_shows_the_best_baseline_beside_the_score(run):
     table = collect([run])
     assert table.loc[0, "best_baseline"] == f"border {xk.Proportion(30, 36)}"
 
@@ -153,7 +153,7 @@ def test_when_results_are_odd_then_there_is_a_card_all_the_same(tmp_path, change
     assert "\n\n**Not a medical device." in card.read_text("utf-8")
 
 
-def test_when_one_of_many_has_no_results_then_the_others_get_their_cards(run, tmp_path):
+def test_card_one_of_many_without_results_spares_the_others(run, tmp_path):
     done = xraykit("card", tmp_path / "none", run)
     assert done.returncode == 2 and f"{tmp_path}/none/results.json can't be read" in done.stderr
     assert (run / "card.html").exists()

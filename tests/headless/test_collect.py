@@ -41,7 +41,7 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
-def test_when_collected_then_each_run_is_a_row_with_counts_and_interval(runs):
+def test_collect_has_one_row_per_run_with_counts_and_interval(runs):
     table = collect([runs])
     assert list(table["run"]) == [str(runs / name) for name in ("other", "vgg 1", "vgg 2")]
     assert list(table["test"]) == [
@@ -131,7 +131,7 @@ def test_when_a_file_is_damaged_then_its_row_says_so(runs, kind, tmp_path):
     write_page(table, tmp_path / "page.html")
 
 
-def test_when_a_file_is_of_the_oldest_version_then_what_it_lacks_is_missing(runs):
+def test_collect_of_an_old_version_leaves_gaps(runs):
     write(runs / "a", OLDEST)
     row = collect([runs]).iloc[0]
     assert row["status"] == "done" and row.drop(["run", "status"]).isna().all()
@@ -158,7 +158,7 @@ def test_when_written_as_csv_then_it_reads_back_with_numbers(runs, tmp_path):
     np.testing.assert_allclose(table["test_low"], 0.59)
 
 
-def test_when_written_as_page_then_it_needs_no_other_file_and_holds_no_foreign_code(runs, tmp_path):
+def test_collect_page_stands_alone_and_escapes_code(runs, tmp_path):
     write(runs / "bad", result(error="<script>alert(1)</script>", status="failed"))
     table = collect([runs])
     write_page(table, tmp_path / "page.html")

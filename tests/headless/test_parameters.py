@@ -17,7 +17,7 @@ def check(notebook, *pairs):
     return check_parameters(read_notebook(notebook), pairs)
 
 
-def test_when_values_fit_then_they_have_the_types_of_the_notebook(notebook):
+def test_check_parameters_gives_the_notebooks_types(notebook):
     given, values = check(
         notebook,
         ("epochs", "7"),
@@ -121,7 +121,7 @@ def test_when_notebook_is_bad_then_one_line_says_so(tmp_path, kind):
     assert re.search(kind, str(raised.value)) or kind == "parameters-not-python"
 
 
-def test_when_another_kernel_is_asked_for_then_it_takes_the_notebooks_place(tmp_path):
+def test_read_notebook_another_kernel_replaces_its_own(tmp_path):
     path = write_notebook(tmp_path / "a.ipynb", kernel="julia-9")
     assert read_notebook(path, kernel="python3").metadata.kernelspec.name == "python3"
     assert nbformat.read(path, 4).metadata.kernelspec.name == "julia-9"

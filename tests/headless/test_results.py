@@ -41,7 +41,7 @@ def test_document_and_schema_list_the_same_fields():
     assert f"version {SCHEMA}" in DOCUMENT.read_text()
 
 
-def test_when_saved_then_every_field_of_the_document_is_there_but_those_of_a_run(trained, tmp_path):
+def test_save_results_has_every_documented_field(trained, tmp_path):
     xk.save_results(tmp_path / "new é" / "out", **trained, backbone="SmallCNN", seed=1)
     results = read_results(tmp_path / "new é" / "out")
     run_alone = {"error", "notebook", "parameters", "content", "started", "seconds", "files"}
@@ -52,7 +52,7 @@ def test_when_saved_then_every_field_of_the_document_is_there_but_those_of_a_run
     assert set(results["scores"]["test"]) == inner.keys()
 
 
-def test_when_a_recipe_stands_in_for_the_default_then_the_results_name_both(trained, tmp_path):
+def test_save_results_of_a_stand_in_names_the_default_too(trained, tmp_path):
     recipe = replace(xk.recipes["task1-smallcnn"], stands_in_for="task1-mobilenetv2")
     xk.save_results(tmp_path, **trained, recipe=recipe)
     results = read_results(tmp_path)
@@ -120,9 +120,7 @@ def test_when_the_folder_is_empty_text_then_nothing_is_saved(trained, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_when_something_cant_be_saved_then_one_line_says_so_and_no_result_is_there(
-    trained, tmp_path
-):
+def test_save_results_that_fails_leaves_no_results(trained, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(xk.InputError, match=r"Can't save to .*file: "):
         xk.save_results(tmp_path / "file", **trained)

@@ -48,7 +48,7 @@ def times_run(tiny):
     ("pair", "message"),
     [(("epcohs", "3"), "Did you mean 'epochs'?"), (("epochs", "3.5"), "expected a whole number")],
 )
-def test_when_a_parameter_is_mistyped_then_it_exits_2_and_nothing_is_there(tmp_path, pair, message):
+def test_run_mistyped_parameter_exits_2_and_writes_nothing(tmp_path, pair, message):
     done = xraykit("run", "task1", "-p", *pair, "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
@@ -74,7 +74,7 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     assert notebook.read_bytes() == before
 
 
-def test_when_inputs_are_hidden_then_the_report_shows_outputs_alone(tiny, tmp_path):
+def test_run_hide_inputs_reports_outputs_alone(tiny, tmp_path):
     for hide in (False, True):
         report = run(tiny, tmp_path / f"out{hide}", hide_inputs=hide).read_text()
         assert "3 auto" in report
@@ -98,7 +98,7 @@ def test_run_from_another_folder_starts_relative_paths_there(tmp_path):
 
 
 @pytest.mark.slow
-def test_run_with_missing_or_duplicate_cell_ids_prints_no_warning(tmp_path):
+def test_run_missing_or_duplicate_cell_ids_prints_no_warning(tmp_path):
     cells = ("a", "print('first')"), ("b", "print('second')")
     text = write_notebook(tmp_path / "tiny.ipynb", *cells).read_text()
     (tmp_path / "doubled.ipynb").write_text(text.replace('"id": "b"', '"id": "a"'))
@@ -140,7 +140,7 @@ def failing(tmp_path, source, *graded):
         ("raise NotImplementedError('x')", "cell bad: NotImplementedError: x"),
     ],
 )
-def test_when_a_cell_fails_then_one_line_says_so_and_what_ran_is_kept(tmp_path, source, message):
+def test_run_failing_cell_is_one_line_and_keeps_what_ran(tmp_path, source, message):
     out = tmp_path / "out"
     with pytest.raises(RunFailedError, match=message) as raised:
         run(failing(tmp_path, source), out, timeout=3)
@@ -153,7 +153,7 @@ def test_when_a_cell_fails_then_one_line_says_so_and_what_ran_is_kept(tmp_path, 
     assert results["status"] == "failed" and results["error"] in str(raised.value)
 
 
-def test_when_a_graded_cell_is_not_filled_in_then_it_exits_3_with_its_name(tmp_path):
+def test_run_graded_cell_not_filled_in_exits_3_with_its_name(tmp_path):
     notebook = failing(tmp_path, STUB, SOLUTION)
     done = xraykit("run", notebook, "--out", tmp_path / "out")
     assert done.returncode == NotFilledInError.exit_code == 3
@@ -163,7 +163,7 @@ def test_when_a_graded_cell_is_not_filled_in_then_it_exits_3_with_its_name(tmp_p
     assert read_results(tmp_path / "out")["status"] == "not filled in"
 
 
-def test_when_a_graded_cell_was_emptied_then_it_is_named_and_not_the_one_that_needs_it(tmp_path):
+def test_run_emptied_graded_cell_is_named(tmp_path):
     cells = ("build", "# Build `model`.", SOLUTION), ("check", "print(model)")
     notebook = write_notebook(tmp_path / "tiny.ipynb", *cells)
     with pytest.raises(NotFilledInError, match=r"graded cell build .10 points. is not filled in"):
@@ -171,13 +171,13 @@ def test_when_a_graded_cell_was_emptied_then_it_is_named_and_not_the_one_that_ne
 
 
 @pytest.mark.slow
-def test_when_many_cells_are_short_then_the_time_is_still_that_of_the_whole_run(tmp_path):
+def test_run_timeout_is_that_of_the_whole_run(tmp_path):
     naps = [(f"nap{number}", "import time; time.sleep(0.7)") for number in range(9)]
     with pytest.raises(RunFailedError, match=r"cell nap[1-4]: out of time, 3 s"):
         run(write_notebook(tmp_path / "tiny.ipynb", *naps), tmp_path / "out", timeout=3)
 
 
-def test_when_the_notebook_started_a_process_then_it_does_not_outlive_the_run(tmp_path):
+def test_run_ends_processes_that_the_notebook_started(tmp_path):
     start = (
         "import subprocess\nprocess = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
     )
@@ -233,7 +233,7 @@ def test_when_the_folder_cant_be_used_then_one_line_says_so(tiny, tmp_path, spoi
 
 
 @pytest.mark.slow
-def test_when_no_space_is_left_then_one_line_says_so_and_nothing_is_half_written(tmp_path):
+def test_run_on_a_full_disk_leaves_nothing_half_written(tmp_path):
     """With a limit of 20 kB a file, which the system refuses as it does on a full disk."""
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("much", "print('x' * 50_000)"))
     done = xraykit(
@@ -275,7 +275,7 @@ def test_run_that_is_complete_is_kept_unless_again(tiny, tmp_path, capsys):
     assert times_run(tiny) == 2
 
 
-def test_run_into_the_folder_of_another_run_is_refused_unless_again(tmp_path):
+def test_run_into_another_runs_folder_needs_again(tmp_path):
     out = tmp_path / "out"
     first = write_notebook(tmp_path / "first.ipynb", ("plot", FIGURE))
     second = write_notebook(tmp_path / "second.ipynb")
@@ -288,7 +288,7 @@ def test_run_into_the_folder_of_another_run_is_refused_unless_again(tmp_path):
     assert visible_files(out) == ["notes.txt", "results.json", "second.html", "second.ipynb"]
 
 
-def test_when_a_file_that_a_setting_names_has_changed_then_it_is_another_run(tiny, tmp_path):
+def test_run_changed_file_of_a_setting_is_another_run(tiny, tmp_path):
     weights = tmp_path / "mine.h5"
     weights.write_text("first")
     settings = [("settings", json.dumps({"weights": str(weights)}))]
@@ -298,7 +298,7 @@ def test_when_a_file_that_a_setting_names_has_changed_then_it_is_another_run(tin
         run(tiny, tmp_path / "out", parameters=settings)
 
 
-def test_when_the_results_there_are_not_of_a_run_then_nothing_is_replaced(tiny, tmp_path):
+def test_run_over_results_not_of_a_run_replaces_nothing(tiny, tmp_path):
     (tmp_path / "out").mkdir()
     for content in ('{"schema": 1, "status": "done"}', '{"other": 1}'):
         (tmp_path / "out/results.json").write_text(content)
@@ -331,7 +331,7 @@ def test_when_a_run_again_fails_then_the_one_that_was_done_stays(tmp_path):
     assert read_results(failed.parent)["status"] == "failed"
 
 
-def test_when_the_notebook_lies_where_results_go_then_it_stays_as_it_is(tmp_path):
+def test_run_notebook_inside_out_is_refused(tmp_path):
     out = tmp_path / "out"
     with pytest.raises(RunFailedError):
         run(failing(tmp_path, "1 / 0"), out)
@@ -343,7 +343,7 @@ def test_when_the_notebook_lies_where_results_go_then_it_stays_as_it_is(tmp_path
     assert mended.read_bytes() == before
 
 
-def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(tmp_path):
+def test_run_executed_notebook_forgets_its_old_parameters(tmp_path):
     parameters = "epochs: int = 3"  # and no save_to, for which papermill would replace them
     tiny = write_notebook(tmp_path / "tiny.ipynb", ("a", "epochs * 11"), parameters=parameters)
     run(tiny, tmp_path / "a", parameters=[("epochs", "7")])
@@ -354,7 +354,7 @@ def test_when_an_executed_notebook_is_run_then_its_old_parameters_are_forgotten(
     assert read_results(tmp_path / "b")["parameters"]["epochs"] == 3
 
 
-def test_when_a_file_that_a_parameter_names_changes_then_it_is_another_run(tiny, tmp_path):
+def test_run_changed_file_of_a_parameter_is_another_run(tiny, tmp_path):
     images = tmp_path / "images"
     images.mkdir()
     (images / "a.png").write_text("a")
@@ -373,7 +373,7 @@ def test_when_the_run_before_failed_then_it_is_replaced(tmp_path):
     assert not (out / ".partial").exists()
 
 
-def test_when_the_results_there_are_damaged_then_nothing_is_replaced(tiny, tmp_path):
+def test_run_over_damaged_results_replaces_nothing(tiny, tmp_path):
     run(tiny, tmp_path / "out")
     (tmp_path / "out/results.json").write_text('{"schema": 1')
     for again in (False, True):
@@ -451,7 +451,7 @@ run(sys.argv[1], sys.argv[2], [("epochs", sys.argv[3])], again=True)
 
 
 @pytest.mark.slow
-def test_when_killed_at_any_change_of_a_file_then_results_are_whole_or_absent(tmp_path):
+def test_run_killed_at_any_write_has_all_results_or_none(tmp_path):
     """Replacing an older run: every step of it is a place to die at."""
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("plot", FIGURE), ("show", "print(epochs)"))
     old, out = tmp_path / "old", tmp_path / "out"

@@ -35,7 +35,7 @@ def test_calibration_error_and_brier_are_those_computed_by_hand():
     assert "3/4 = 75 % [30, 95]" in str(result)
 
 
-def test_calibration_error_weights_bins_by_their_images_and_errors_do_not_cancel():
+def test_calibration_error_weights_bins_by_their_images():
     confidence = np.array([0.9, 0.8, 1.0, 0.6, 0.6])
     predictions = table(list("abaaa"), np.column_stack([confidence, 1 - confidence]), ("a", "b"))
     result = xk.calibration(predictions, bins=4)  # at .6: 2 of 2 correct; at .9: 2 of 3
@@ -44,7 +44,7 @@ def test_calibration_error_weights_bins_by_their_images_and_errors_do_not_cancel
     assert result.error == pytest.approx((2 * 0.4 + 3 * (0.9 - 2 / 3)) / 5)
 
 
-def test_calibration_error_by_chance_is_that_of_classes_drawn_from_the_probabilities(overconfident):
+def test_calibration_error_by_chance_is_that_of_drawn_classes(overconfident):
     few = overconfident.head(36)
     rng = np.random.default_rng(1)
     probabilities = few.filter(like="probability").to_numpy()
@@ -58,7 +58,7 @@ def test_calibration_error_by_chance_is_that_of_classes_drawn_from_the_probabili
     assert f"perfectly calibrated network {mean:.3f}" in str(xk.calibration(few))
 
 
-def test_fit_temperature_of_an_overconfident_model_finds_the_true_temperature(overconfident):
+def test_fit_temperature_finds_that_of_an_overconfident_model(overconfident):
     temperature = xk.fit_temperature(overconfident)
     assert temperature == pytest.approx(2, abs=0.1)
     calibrated = xk.apply_temperature(overconfident, temperature)
@@ -90,7 +90,7 @@ def test_fit_temperature_agrees_with_scikit_learn(overconfident):
     np.testing.assert_allclose(ours.filter(like="probability"), expected, atol=2e-3)
 
 
-def test_fit_temperature_stays_in_its_range_if_every_prediction_is_correct():
+def test_fit_temperature_all_correct_stays_in_its_range():
     predictions = table(list("abc"), np.eye(3) * 0.7 + 0.1)
     assert 0.05 <= xk.fit_temperature(predictions) < 0.06
 

@@ -77,7 +77,7 @@ def test_power_is_that_of_a_published_worked_example():
     )
 
 
-def test_required_test_size_gives_the_power_asked_for_in_a_simulation():
+def test_required_test_size_has_its_power_in_a_simulation():
     first = predict([True] * 5 + [False] + [True] * 30)
     second = predict([False] * 5 + [True] * 31)
     needed = required_test_size(first, second)
@@ -92,13 +92,13 @@ def test_required_test_size_gives_the_power_asked_for_in_a_simulation():
     )
 
 
-def test_required_test_size_is_none_if_both_are_equally_often_correct_alone():
+def test_required_test_size_of_equal_models_is_none():
     assert required_test_size(predict([True, False]), predict([False, True])) is None
     assert required_test_size(predict([True]), predict([True])) is None
 
 
 @pytest.mark.parametrize(("name", "value"), [("power", 1.5), ("level", 0), ("power", -1)])
-def test_required_test_size_with_power_or_level_out_of_range_raises(name, value):
+def test_required_test_size_power_out_of_range_raises(name, value):
     with pytest.raises(xk.InputError, match=f"{name}={value}: expected a number above 0"):
         required_test_size(predict([True, False]), predict([True, True]), **{name: value})
 
@@ -124,7 +124,7 @@ def test_compare_proportions_gives_newcombes_interval(first, second, expected):
     assert result == pytest.approx(expected, abs=5e-5)
 
 
-def test_compare_proportions_in_reverse_order_mirrors_the_interval():
+def test_compare_proportions_reversed_mirrors_the_interval():
     first, second = xk.Proportion(28, 36), xk.Proportion(23, 36)
     difference, low, high = compare_proportions(first, second)
     mirrored = compare_proportions(second, first)

@@ -79,7 +79,7 @@ def test_curves_points_are_those_computed_by_hand():
         assert (points[kind] <= points[f"{kind}_high"]).all()
 
 
-def test_curves_of_patients_with_several_images_have_a_wider_interval():
+def test_curves_of_patients_with_several_images_are_wider():
     together = draw_predictions(per_patient=4)
     widths = [
         np.subtract(*parse_area(xk.curves(predictions).areas.loc["covid"].iloc[0])[:0:-1])
@@ -88,7 +88,7 @@ def test_curves_of_patients_with_several_images_have_a_wider_interval():
     assert widths[0] > 1.3 * widths[1]
 
 
-def test_curves_of_two_classes_are_the_positive_ones_and_depend_on_the_seed():
+def test_curves_of_two_classes_are_those_of_the_positive_class():
     predictions = draw_predictions(names=NAMES[:2])
     result = xk.curves(predictions, seed=1)
     assert list(result.areas.index) == ["covid"]

@@ -22,7 +22,7 @@ def test_wilson_interval_is_that_of_published_worked_examples(correct, total, lo
 
 
 @pytest.mark.parametrize("total", [18, 36, 129, 269])
-def test_wilson_interval_covers_the_true_accuracy_as_often_as_it_promises(total):
+def test_wilson_interval_covers_the_truth_as_often_as_promised(total):
     rng = np.random.default_rng(total)
     accuracies = rng.uniform(0.5, 0.97, 4000)
     intervals = np.array([wilson_interval(correct, total) for correct in range(total + 1)])
@@ -54,7 +54,7 @@ def counts():
     )
 
 
-def test_add_intervals_inserts_wilsons_after_the_total_and_leaves_missing_totals_open(counts):
+def test_add_intervals_leaves_missing_totals_open(counts):
     table = add_intervals(counts)
     assert list(table) == ["task", "model", "correct", "total", "low", "high", "note"]
     assert table[["low", "high"]].iloc[2].tolist() == pytest.approx(wilson_interval(27, 36))
@@ -82,7 +82,7 @@ def test_format_counts_is_empty_where_the_total_is_missing(counts):
     ]
 
 
-def test_display_table_has_one_row_per_label_and_one_column_per_value_of_the_last(counts):
+def test_display_table_has_a_column_per_value_of_the_last_label(counts):
     table = xk.display_table(counts)
     assert table.index.tolist() == ["two", "four"]  # in their order, not sorted
     assert table.columns.tolist() == ["original", "retrained"]
@@ -94,7 +94,7 @@ def test_display_table_of_a_missing_row_is_empty_there(counts):
     assert xk.display_table(counts.iloc[:3]).loc["four", "retrained"] == ""
 
 
-def test_display_table_of_a_single_label_has_one_column_of_counts(counts):
+def test_display_table_of_one_label_has_one_column_of_counts(counts):
     table = xk.display_table(counts.iloc[:2].drop(columns="task"))
     assert table.index.tolist() == ["original", "retrained"]
     assert table["correct"].tolist() == ["18/18 = 100 % [82, 100]", "9/18 = 50 % [29, 71]"]
@@ -138,14 +138,14 @@ def test_predictive_values_have_one_row_per_class_and_measure():
 @pytest.mark.parametrize(
     ("prevalence", "positive", "negative"), [(258 / 344, 0.88, 0.67), (0.25, 0.45, 0.95)]
 )
-def test_predictive_values_are_those_of_a_published_worked_example(prevalence, positive, negative):
+def test_predictive_values_are_those_of_a_published_example(prevalence, positive, negative):
     """Altman and Bland 1994, BMJ 309, 102: liver scans, 231 of 258 and 54 of 86."""
     table = xk.predictive_values(make_scores(258, 231, 86, 54), prevalence)
     values = table.loc[table["class"] == "abnormal", "value"].tolist()
     assert values == pytest.approx([positive, negative], abs=0.005)
 
 
-def test_predictive_values_cover_the_truth_at_least_as_often_as_they_promise():
+def test_predictive_values_cover_the_truth_as_often_as_promised():
     rng = np.random.default_rng(1)
     sensitivity, specificity, prevalence = 0.85, 0.9, 0.1
     true = 0.85 * 0.1 / (0.85 * 0.1 + 0.1 * 0.9)
@@ -178,6 +178,6 @@ def test_predictive_values_of_an_absent_class_are_unknown():
     assert np.isnan(value) and (low, high) == (0, 1)
 
 
-def test_predictive_values_of_a_class_that_is_never_predicted_are_unknown():
+def test_predictive_values_never_predicted_class_is_unknown():
     value, low, high = xk.predictive_values(make_scores(9, 0, 9, 9), 0.5).iloc[0, 2:]
     assert np.isnan(value) and low == 0 < high

@@ -81,7 +81,7 @@ def test_score_of_an_absent_class_has_no_sensitivity():
     assert row.tolist() == [0, 0, 0, 1]
 
 
-def test_score_of_certain_and_correct_predictions_has_a_loss_of_zero_without_a_sign():
+def test_score_of_certain_correct_predictions_has_loss_0():
     scores = xk.score(table(["covid", "normal"], ["covid", "normal"], confidence=1.0))
     assert "loss     0.000" in str(scores) and not np.signbit(scores.loss)
 
@@ -98,7 +98,7 @@ def test_score_of_other_tables_raises(frame):
         xk.score(frame)
 
 
-def test_functions_with_arguments_of_another_kind_say_what_was_expected(small_cnn, binary):
+def test_functions_with_arguments_of_another_kind_raise(small_cnn, binary):
     images, model = "images, such as task.train", "a Keras model, such as"
     predictions = xk.predict(small_cnn, binary.test)
     for call, expected in (

@@ -55,7 +55,7 @@ def test_backbone_by_default_freezes_every_pretrained_layer():
     assert not xk.backbone("ResNet50", weights=None, image_size=32).trainable_weights
 
 
-def test_backbone_with_trainable_from_trains_that_layer_and_later_ones():
+def test_backbone_trainable_from_trains_that_layer_and_later():
     base = xk.backbone("ResNet50", weights=None, image_size=32, trainable_from="conv5_block3_out")
     assert not base.trainable_weights  # an activation, the last layer
     base = xk.backbone(

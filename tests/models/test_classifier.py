@@ -20,7 +20,7 @@ def small(classes=TWO, head=None, **options):
     return xk.build_classifier("SmallCNN", classes, head=head, image_size=32, **options)
 
 
-def test_build_classifier_two_classes_end_in_a_sigmoid_more_in_a_softmax():
+def test_build_classifier_ends_in_a_sigmoid_or_softmax():
     assert small(TWO).output_shape == (None, 1)
     assert small(FOUR).output_shape == (None, 4)
     np.testing.assert_allclose(small(FOUR).predict(PIXELS, verbose=0).sum(axis=1), 1, atol=1e-5)
@@ -32,7 +32,7 @@ def test_build_classifier_same_seed_gives_same_weights():
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
-def test_build_classifier_one_head_for_two_models_shares_no_weights():
+def test_build_classifier_one_head_twice_shares_no_weights():
     head = flat_head()
     first, second = small(head=head), small(head=head)
     before = second.get_layer("features").get_weights()[0]
@@ -63,7 +63,7 @@ def test_build_classifier_saved_and_loaded_predicts_the_same(tmp_path, name):
         ([keras.layers.Conv2D(4, 9, name="features")], "'features' does not fit"),
     ],
 )
-def test_build_classifier_head_that_does_not_fit_raises_in_one_line(head, message):
+def test_build_classifier_head_that_does_not_fit_raises(head, message):
     with pytest.raises(xk.InputError, match=message) as raised:
         small(head=head)
     assert "\n" not in str(raised.value)

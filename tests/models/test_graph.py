@@ -104,7 +104,7 @@ def frozen_completely():
         (frozen_completely, "no layer is trainable"),
     ],
 )
-def test_split_frozen_without_a_frozen_part_raises_with_the_reason(model, reason):
+def test_split_frozen_without_a_frozen_part_says_why(model, reason):
     with pytest.raises(NotCacheableError, match=reason):
         split_frozen(model())
 

@@ -62,7 +62,7 @@ def server(tmp_path, monkeypatch):
     httpd.server_close()
 
 
-def test_load_imagenet_download_prints_once_and_loads_the_weights(server, capsys):
+def test_load_imagenet_download_says_so_once_and_loads(server, capsys):
     donor = random_network(keras.applications.MobileNet, alpha=0.25, input_shape=(224, 224, 3))
     save_as_keras_does(donor, server / MOBILENET_FILE)
     base = build_mobilenet()
@@ -76,7 +76,7 @@ def test_load_imagenet_download_prints_once_and_loads_the_weights(server, capsys
     assert "not on this machine" not in capsys.readouterr().out
 
 
-def test_load_imagenet_failed_download_lists_alternatives_in_one_line(server):
+def test_load_imagenet_failed_download_lists_alternatives(server):
     with pytest.raises(xk.InputError, match=r"404.*XRAYKIT_WEIGHTS_DIR.*SmallCNN") as raised:
         build_mobilenet()
     assert "\n" not in str(raised.value)
@@ -91,9 +91,7 @@ def test_load_imagenet_file_in_folder_needs_no_download(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_backbone_efficientnet_downloaded_or_from_file_agrees_with_keras(
-    server, tmp_path, monkeypatch
-):
+def test_backbone_efficientnet_agrees_with_keras(server, tmp_path, monkeypatch):
     path = server / "efficientnetb0_notop.h5"
     donor = random_network(keras.applications.EfficientNetB0, input_shape=(32, 32, 3))
     next(layer for layer in donor.layers if "normalization" in layer.name).set_weights(

@@ -254,7 +254,7 @@ def test_recipes_are_a_mapping_however_the_package_is_imported():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_vgg16")
-def test_train_vgg16_on_real_images_scores_reloads_and_is_explained(real_challenge, tmp_path):
+def test_train_vgg16_on_real_images_scores_and_reloads(real_challenge, tmp_path):
     task = xk.load_task("binary", real_challenge)
     model, _ = xk.recipes["task1-vgg16"].train(task)
     predictions = xk.predict(model, task.test)

@@ -157,7 +157,7 @@ def test_load_rows_full_cache_removes_the_least_recently_used(cache, monkeypatch
     assert remaining == {key(1000), key(3000)}
 
 
-def test_load_rows_features_over_the_limit_raises_and_removes_nothing(cache, monkeypatch):
+def test_load_rows_over_the_limit_raises_and_removes_nothing(cache, monkeypatch):
     read(KEYS)
     monkeypatch.setenv(LIMIT_VARIABLE, "0.00001")
     more = [key(100 + number) for number in range(200)]

@@ -125,9 +125,7 @@ def test_train_checkpoint_folder_not_writable_raises(train, binary, tmp_path, mo
         train(binary)
 
 
-def test_train_with_a_layer_from_outside_keras_writes_no_checkpoint(
-    train, binary, tmp_path, monkeypatch
-):
+def test_train_with_a_foreign_layer_writes_no_checkpoint(train, binary, tmp_path, monkeypatch):
     monkeypatch.setenv(CHECKPOINT_FOLDER, str(tmp_path))
     train(binary, foreign=True)
     assert not list(tmp_path.iterdir())

@@ -40,7 +40,7 @@ class Spy:
 
 
 @pytest.mark.slow
-def test_cross_validate_predicts_each_image_once_without_its_patient(paired, capsys):
+def test_cross_validate_predicts_each_image_without_its_patient(paired, capsys):
     predictions = xk.cross_validate(TINY, paired, folds=3)
     pooled = paired.development
     assert sorted(predictions["path"]) == sorted(pooled.paths)
@@ -72,7 +72,7 @@ def test_cross_validate_repeats_differ_in_folds_and_weights(paired):
     assert second.drop(columns="repeat").equals(once.drop(columns="repeat"))
 
 
-def test_summarize_cross_validation_counts_each_image_once_over_repeats(paired):
+def test_summarize_cross_validation_counts_each_image_once(paired):
     correct = [True] * 3 + [False] + [True] * 2 + [False] * 2
     table = pd.DataFrame({"true": "x", "repeat": [1] * 4 + [2] * 4, "fold": [1, 1, 2, 2] * 2})
     summary = summarize_cross_validation(table.assign(predicted=np.where(correct, "x", "y")))
@@ -88,9 +88,7 @@ class Untrained(Spy):
 
 
 @pytest.mark.parametrize("deciding", [{"restore_best_weights": True}, {"early_stopping": 1}])
-def test_cross_validate_with_deciding_validation_splits_it_from_the_training_images(
-    paired, deciding
-):
+def test_cross_validate_early_stopping_splits_off_validation(paired, deciding):
     spy = Untrained(TINY.override(**deciding))
     predictions = xk.cross_validate(spy, paired, folds=2)
     for fold, task in enumerate(spy.tasks, start=1):
@@ -100,7 +98,7 @@ def test_cross_validate_with_deciding_validation_splits_it_from_the_training_ima
         assert len(task.train) + len(task.validation) + len(held_out) == len(predictions)
 
 
-def test_make_folds_stratifies_by_class_and_differs_between_repeats():
+def test_make_folds_stratifies_and_differs_between_repeats():
     hundred = ImageSet(
         pixels=np.zeros((100, 1, 1, 3), np.uint8),
         labels=np.repeat([0, 1], [80, 20]),
@@ -114,7 +112,7 @@ def test_make_folds_stratifies_by_class_and_differs_between_repeats():
     assert first != second
 
 
-def test_cross_validate_train_transform_leaves_the_held_out_fold_unchanged(paired):
+def test_cross_validate_train_transform_spares_the_held_out_fold(paired):
     spy = Untrained(TINY)
     predictions = xk.cross_validate(
         spy, paired, folds=2, train_transform=lambda images, left_out: images.subset(range(20))

@@ -149,7 +149,7 @@ def test_train_in_mixed_precision_leaves_the_model_in_it(binary, train, capsys):
 @pytest.mark.parametrize(
     ("flags", "expected"), [("fma avx512_bf16", "mixed_bfloat16"), ("fma avx512f", "float32")]
 )
-def test_train_in_auto_precision_uses_bfloat16_where_the_processor_has_it(
+def test_train_auto_precision_uses_bfloat16_if_in_hardware(
     binary, train, tmp_path, monkeypatch, flags, expected
 ):
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}")

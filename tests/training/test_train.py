@@ -104,7 +104,7 @@ def test_train_has_one_step_per_batch(binary, batch_size, monkeypatch):
     assert steps_done == [steps, 2 * steps, 3 * steps]
 
 
-def test_train_with_augmentation_leaves_validation_images_unchanged(binary):
+def test_train_with_augmentation_leaves_validation_unchanged(binary):
     model, plain = build(binary), build(binary)
     unchanged = xk.train(plain, binary, epochs=1, learning_rate=1e-9)
     handout = xk.Augmentation.handout()
@@ -167,7 +167,7 @@ def test_train_restore_best_weights_has_lowest_validation_loss(binary):
     assert history["val_loss"].min() < history["val_loss"].iloc[-1]
 
 
-def test_train_early_stopping_ends_when_validation_does_not_improve(binary):
+def test_train_early_stopping_ends_without_improvement(binary):
     blind = replace(binary.train, pixels=binary.train.pixels * 0)  # nothing to learn
     history = xk.train(
         build(binary), replace(binary, train=blind), epochs=50, learning_rate=0.05, early_stopping=2
