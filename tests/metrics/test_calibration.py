@@ -32,7 +32,8 @@ def test_calibration_error_and_brier_are_those_computed_by_hand():
     assert result.error == pytest.approx(0.8125 - 0.75)
     assert result.brier == pytest.approx(2 * (0.1**2 + 0.2**2 + 0.85**2 + 0.3**2) / 4)
     assert result.bins[["correct", "total"]].to_numpy().tolist() == [[3, 4]]
-    assert "3/4 = 75 % [30, 95]" in str(result)
+    rows = [line.split(maxsplit=1) for line in str(result).splitlines()[2:]]
+    assert rows == [["confidence", "correct"], ["0.81", "3/4 = 75 % [30, 95]"]]
 
 
 def test_calibration_error_weights_bins_by_their_images():
@@ -88,6 +89,18 @@ def test_fit_temperature_agrees_with_scikit_learn(overconfident):
     ours = xk.apply_temperature(overconfident, xk.fit_temperature(overconfident))
     expected = theirs.predict_proba(logits)
     np.testing.assert_allclose(ours.filter(like="probability"), expected, atol=2e-3)
+
+
+def test_fit_temperature_with_a_class_that_is_absent_is_finite(overconfident):
+    without = overconfident[overconfident["true"] != "c"]
+    assert 1 < xk.fit_temperature(without) < 10
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(0.5, 0.8), (1, 2 / 3), (2, 0.5858)])
+def test_apply_temperature_below_1_sharpens_above_1_softens(temperature, expected):
+    predictions = table(["a"], [[2 / 3, 1 / 3]], ("a", "b"))
+    rescaled = xk.apply_temperature(predictions, temperature)
+    assert rescaled["probability_a"].item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_fit_temperature_all_correct_stays_in_its_range():

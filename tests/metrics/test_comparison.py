@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest, multinomial
 
 import xraykit as xk
 from xraykit.metrics.comparison import (
@@ -90,6 +91,34 @@ def test_required_test_size_has_its_power_in_a_simulation():
         < 0.8
         <= mcnemar_power(needed, only_first=5 / 36, only_second=1 / 36)
     )
+
+
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("images", [1, 7, 30])
+def test_power_is_the_sum_over_all_outcomes(images, level):
+    fractions = np.array([0.3, 0.1, 0.6])
+    power = 0.0
+    for first in range(images + 1):
+        for second in range(images + 1 - first):
+            differing = first + second
+            if differing and binomtest(first, differing).pvalue <= level:
+                counts = [first, second, images - differing]
+                power += multinomial.pmf(counts, images, fractions)
+    actual = mcnemar_power(images, only_first=0.3, only_second=0.1, level=level)
+    assert actual == pytest.approx(power, abs=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"level": 0.01}, {"power": 0.9}, {"power": 0.5}])
+def test_required_test_size_is_the_smallest_with_the_power(options):
+    pair = predict([True] * 8 + [False] + [True] * 30), predict([False] * 8 + [True] * 31)
+    needed = required_test_size(*pair, **options)
+    fractions = {"only_first": 8 / 39, "only_second": 1 / 39, "level": options.get("level", 0.05)}
+    power = options.get("power", 0.8)
+    assert mcnemar_power(needed - 1, **fractions) < power <= mcnemar_power(needed, **fractions)
+
+
+def test_mcnemar_of_equal_predictions_has_p_1():
+    assert mcnemar(predict([True, False]), predict([True, False])) == (0, 0, 1.0)
 
 
 def test_required_test_size_of_equal_models_is_none():

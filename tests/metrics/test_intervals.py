@@ -74,12 +74,17 @@ def test_label_columns_are_those_before_the_counts(counts):
 
 
 def test_format_counts_is_empty_where_the_total_is_missing(counts):
-    assert format_counts(counts).tolist() == [
-        "18/18 = 100 % [82, 100]",
-        "9/18 = 50 % [29, 71]",
-        "27/36 = 75 % [59, 86]",
-        "",
-    ]
+    reversed_counts = counts.iloc[::-1]
+    assert format_counts(reversed_counts).to_dict() == {
+        0: "18/18 = 100 % [82, 100]",
+        1: "9/18 = 50 % [29, 71]",
+        2: "27/36 = 75 % [59, 86]",
+        3: "",
+    }
+
+
+def test_proportion_takes_a_width_in_a_format():
+    assert f"{xk.Proportion(27, 36):>23}|" == "  27/36 = 75 % [59, 86]|"
 
 
 def test_display_table_has_a_column_per_value_of_the_last_label(counts):

@@ -74,6 +74,24 @@ def test_scores_show_counts_and_intervals():
     assert "0/9 = 0 % [0, 30]" in text  # no normal image was predicted as normal
 
 
+def test_scores_show_the_confusion_matrix_with_its_axes():
+    shown = str(xk.score(table(["a", "a", "b"], ["a", "b", "b"], names=("a", "b"))))
+    confusion = [line.split() for line in shown.splitlines()[-4:]]
+    assert confusion == [["predicted", "a", "b"], ["true"], ["a", "1", "1"], ["b", "0", "1"]]
+
+
+def test_summarize_cross_validation_counts_each_image_once():
+    correct = [True] * 3 + [False] + [True] * 2 + [False] * 2  # folds of 1, .5 and of 1, 0
+    frame = pd.DataFrame({"true": "x", "repeat": [1] * 4 + [2] * 4, "fold": [1, 1, 2, 2] * 2})
+    frame = frame.assign(predicted=np.where(correct, "x", "y"))
+    error = "standard error of the accuracy"
+    assert xk.summarize_cross_validation(frame) == (
+        f"{xk.Proportion(3, 4)} on average, 2 to 3 in a repeat, {error} 0.375"
+    )
+    once = frame[frame["repeat"] == 1]
+    assert xk.summarize_cross_validation(once) == f"{xk.Proportion(3, 4)}, {error} 0.250"
+
+
 def test_score_of_an_absent_class_has_no_sensitivity():
     scores = xk.score(table(["normal"] * 3, ["normal"] * 3))
     assert scores.one_vs_rest("covid") == ((0, 0), (3, 3))

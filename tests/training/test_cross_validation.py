@@ -1,13 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import xraykit as xk
 from xraykit.data.images import ImageSet
 from xraykit.data.splits import make_folds
-from xraykit.metrics.scores import summarize_cross_validation
 
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
@@ -52,9 +50,14 @@ def test_cross_validate_predicts_each_image_without_its_patient(paired, capsys):
     *folds, whole = capsys.readouterr().out.splitlines()
     assert f"{expected}{by_fold.std() / 3**0.5:.3f}" in whole
     counts = correct.groupby(predictions["fold"]).agg(["sum", "size"]).itertuples()
-    for line, fold in zip(folds, counts, strict=True):
-        assert line.startswith(f"Fold {fold.Index} of 3: trained on {len(pooled) - fold.size} ")
-        assert line.endswith(f", {fold.sum}/{fold.size} held-out images correct")
+    assert folds == [
+        line
+        for fold in counts
+        for line in (
+            f"Fold {fold.Index} of 3: training on {len(pooled) - fold.size} images",
+            f"    {fold.sum}/{fold.size} held-out images correct",
+        )
+    ]
 
 
 @pytest.mark.slow
@@ -70,13 +73,6 @@ def test_cross_validate_repeats_differ_in_folds_and_weights(paired):
     once = xk.cross_validate(TINY, paired, folds=2, seed=43)
     second = predictions[predictions["repeat"] == 2].reset_index(drop=True)
     assert second.drop(columns="repeat").equals(once.drop(columns="repeat"))
-
-
-def test_summarize_cross_validation_counts_each_image_once(paired):
-    correct = [True] * 3 + [False] + [True] * 2 + [False] * 2
-    table = pd.DataFrame({"true": "x", "repeat": [1] * 4 + [2] * 4, "fold": [1, 1, 2, 2] * 2})
-    summary = summarize_cross_validation(table.assign(predicted=np.where(correct, "x", "y")))
-    assert summary.startswith(f"{xk.Proportion(3, 4)} on average, 2 to 3 in a repeat")
 
 
 class Untrained(Spy):
