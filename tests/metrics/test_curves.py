@@ -102,6 +102,30 @@ def test_curves_of_a_perfect_ranking_have_no_interval():
     assert (result.points[["sensitivity", "precision"]] == 1).all(axis=None)
 
 
+def test_curves_have_points_and_counts_of_each_class():
+    predictions = draw_predictions(images=20)
+    result = xk.curves(predictions)
+    counts = predictions["true"].value_counts()
+    expected = [[counts[name], 20, 10] for name in NAMES]
+    assert (
+        result.areas.loc[list(NAMES), ["of the class", "images", "patients"]].to_numpy().tolist()
+        == expected
+    )
+    assert result.points["class"].value_counts().to_dict() == dict.fromkeys(NAMES, 101)
+    assert result.points.index.is_unique
+
+
+def test_curves_of_a_class_with_two_patients_are_measured():
+    predictions = draw_predictions(names=NAMES[:2])
+    true = np.where(predictions["patient"].isin(["p3", "p4"]), "covid", "normal")
+    assert xk.curves(predictions.assign(true=true)).areas.loc["covid", "of the class"] == 4
+
+
+def test_curves_without_patients_raise():
+    with pytest.raises(xk.InputError, match="with columns true, predicted, patient and"):
+        xk.curves(draw_predictions().drop(columns="patient"))
+
+
 def test_curves_of_a_single_true_class_raise():
     with pytest.raises(xk.InputError, match="two patients with images of covid and two without"):
         xk.curves(draw_predictions(names=NAMES[:2]).assign(true="normal"))

@@ -116,6 +116,21 @@ def test_score_of_other_tables_raises(frame):
         xk.score(frame)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"true": "flu"}, "Expected the classes a, b; found flu"),
+        ({"predicted": "flu"}, "Expected the classes a, b; found flu"),
+        ({"probability_a": -0.5, "probability_b": 1.5}, "Expected probabilities from 0 to 1"),
+        ({"probability_a": 0.5, "probability_b": 0.6}, "Expected probabilities from 0 to 1"),
+        ({"probability_a": "much"}, "Expected probabilities from 0 to 1"),
+    ],
+)
+def test_score_of_impossible_values_raises(changes, message):
+    with pytest.raises(xk.InputError, match=message):
+        xk.score(table(["a"], ["a"], names=("a", "b")).assign(**changes))
+
+
 def test_functions_with_arguments_of_another_kind_raise(small_cnn, binary):
     images, model = "images, such as task.train", "a Keras model, such as"
     predictions = xk.predict(small_cnn, binary.test)
