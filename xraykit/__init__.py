@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["recipes"],
     submod_attrs={
-        "errors": ["InputError"],
+        "errors": ["InputError", "TrainingError", "WriteError", "XraykitError"],
         "log": ["set_verbosity"],
         "_keras": ["keras"],
         "data.augmentation": ["Augmentation"],

@@ -174,7 +174,7 @@ class Audit:
 
         Raises
         ------
-        InputError
+        InputError, WriteError
             If it can't be written.
         """
         write_page([self.to_html()], path)
