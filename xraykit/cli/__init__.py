@@ -9,7 +9,10 @@ Modules that load pandas, SciPy or TensorFlow are imported inside the subcommand
 import signal
 import sys
 
-import click
+try:
+    import click
+except ImportError:
+    sys.exit("✗ The package click is missing. Install again: pip install -e .")
 
 from ..errors import XraykitError, error_class
 from . import classroom, images, machine, research, runs
