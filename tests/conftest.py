@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import xraykit as xk
-from xraykit.models.weights import candidate_files
+from xraykit.models.weight_files import candidate_files
 
 # Workers share the cores; threads of scikit-learn and the notebooks would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

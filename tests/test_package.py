@@ -49,8 +49,30 @@ def test_every_public_name_loads_and_is_documented(name):
     assert getattr(xk, name).__doc__
 
 
-def test_input_error_in_a_notebook_is_one_line():
-    assert xk.InputError("what to do")._render_traceback_() == ["InputError: what to do"]
+@pytest.mark.parametrize("kind", [xk.InputError, xk.TrainingError, xk.WriteError])
+def test_error_in_a_notebook_is_shown_as_one_line(kind):
+    assert kind("what to do")._render_traceback_() == [f"{kind.__name__}: what to do"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        ("errors.InputError('what to do')", 2),
+        ("errors.TrainingError('what to do')", 1),
+        ("errors.WriteError('what to do')", 1),
+        ("errors.RunFailedError('what to do')", 1),
+        ("errors.NotFilledInError('what to do')", 3),
+        ("FileNotFoundError(2, 'what to do', 'file')", 2),
+        ("OSError(28, 'what to do', 'file')", 1),
+    ],
+)
+def test_command_that_fails_prints_one_line_and_exits(raised, code):
+    program = (
+        f"from xraykit import cli, errors\ndef fail(): raise {raised}\ncli.cli = fail\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == code and done.stdout == ""
+    assert done.stderr.removeprefix("file: ") == "what to do\n"
 
 
 @pytest.mark.slow

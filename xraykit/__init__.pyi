@@ -10,7 +10,12 @@ from .data.images import ImageSet as ImageSet
 from .data.metadata import image_metadata as image_metadata
 from .data.phantoms import draw_phantoms as draw_phantoms
 from .data.tasks import Task as Task, load_task as load_task
-from .errors import InputError as InputError
+from .errors import (
+    InputError as InputError,
+    TrainingError as TrainingError,
+    WriteError as WriteError,
+    XraykitError as XraykitError,
+)
 from .experiments.experiments import EXPERIMENTS as EXPERIMENTS
 from .experiments.run import run_experiment as run_experiment, saved_experiment as saved_experiment
 from .experiments.timing import time_recipe as time_recipe

@@ -5,30 +5,59 @@ from collections.abc import Iterable
 from numbers import Integral
 
 MAX_SEED = 2**31  # NumPy rejects larger seeds, and some seeds get a number added
+WRONG_PATH = FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError
+WRONG_PATH += (PermissionError,)
 
 
-class InputError(ValueError):
-    """An input can't be used; the text says what was expected, what was found, and what to do.
+class XraykitError(Exception):
+    """Any error that xraykit raises on purpose.
 
-    Notebooks show the text without a traceback.
+    Notebooks and the `xraykit` command show one line without a traceback: what happened, what was
+    expected, what to do. The command then ends with `exit_code`.
     """
+
+    exit_code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class InputError(XraykitError, ValueError):
+    """An argument, a file or a setting can't be used."""
 
     exit_code = 2
 
-    def _render_traceback_(self) -> list[str]:
-        return [f"InputError: {self}"]
+
+class TrainingError(XraykitError, RuntimeError):
+    """A training diverged: the loss or the model's output is NaN or infinite."""
 
 
-class RunFailedError(RuntimeError):
-    """A notebook stopped before its end; the text says where and why."""
+class WriteError(XraykitError, OSError):
+    """The disk can't take a file, for example because it is full."""
 
-    status, exit_code = "failed", 1
+
+class RunFailedError(XraykitError, RuntimeError):
+    """A notebook stopped before its end."""
+
+    status = "failed"
 
 
 class NotFilledInError(RunFailedError):
-    """A notebook stopped at a graded cell that is not filled in; the text names the cell."""
+    """A notebook stopped at a graded cell that is not filled in."""
 
     status, exit_code = "not filled in", 3
+
+
+def error_class(error: OSError) -> type[InputError | WriteError]:
+    """Return InputError if the path is wrong, otherwise WriteError."""
+    return InputError if isinstance(error, WRONG_PATH) else WriteError
+
+
+def cannot_write(path: object, error: OSError) -> InputError | WriteError:
+    """Return the error for a path that can't be written."""
+    kind = error_class(error)
+    remedy = "Name another path" if kind is InputError else "Free some disk space and try again"
+    return kind(f"{path} can't be written: {error.strerror or error}. {remedy}")
 
 
 def unknown(what: str, value: object, known: Iterable[str]) -> InputError:

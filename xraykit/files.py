@@ -1,11 +1,11 @@
 """Files: those that come with the package, and atomic output (completely, or not at all)."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import InputError
+from .errors import cannot_write
 
 
 def shipped_path(name: str) -> Path:
@@ -28,19 +28,26 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         raise
 
 
+@contextmanager
+def report_write_errors(path: Path) -> Iterator[None]:
+    """Raise InputError or WriteError if a file can't be written inside."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def write_text(text: str, path: str | Path) -> None:
     """Write a text file atomically; its folder is created if necessary.
 
     Raises
     ------
-    InputError
+    InputError, WriteError
         If the file can't be written.
     """
     path = Path(path).expanduser()
-    try:
+    with report_write_errors(path):
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from xraykit.audit.checks import (
     check_no_lung_features,
     check_patients,
     check_unusable_files,
+    check_unusual_images,
     image_table,
 )
 from xraykit.audit.report import write_page
@@ -202,6 +203,37 @@ def test_check_unusable_files_names_them(audited):
     assert audited.checks.loc["unusable files", "verdict"] == "none"
 
 
+def test_check_unusual_images_names_each_with_its_reasons(audited, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (400, 300), dtype=np.uint8)
+    images = {
+        "tiny.png": noise[:1, :1],
+        "narrow.png": np.tile(noise[:2], 100),
+        "long.png": np.tile(noise[:100], 2),
+        "black.png": np.zeros((100, 100), np.uint8),
+        "tilted.png": noise[:100],
+        "smallest.png": noise[:64, :64],
+    }
+    for name, pixels in images.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+    gray = baselines.read_gray([tmp_path / name for name in images])
+    table = pd.DataFrame({"path": list(images)})
+    row = check_unusual_images(replace(audited.task, root=tmp_path), table, gray)
+    assert (row.verdict, row.flagged, row.p) == ("found: 4 images", True, None)
+    assert row.evidence.split("; ") == [
+        "tiny.png: 1 × 1 pixels, a side below 64, one color",
+        "narrow.png: 30000 × 2 pixels, a side below 64, an aspect ratio above 4",
+        "long.png: 600 × 100 pixels, an aspect ratio above 4",
+        "black.png: 100 × 100 pixels, one color.",
+    ]
+    row = check_unusual_images(replace(audited.task, root=tmp_path), table[4:], gray[4:])
+    assert (row.verdict, row.flagged) == ("none", False)
+
+
+def test_audit_of_tiny_images_names_them_in_text_and_page(audited):
+    evidence = f"{audited.task.train.paths[0]}: 40 × 40 pixels, a side below 64"
+    assert evidence in str(audited) and evidence in audited.to_html()
+
+
 @pytest.mark.parametrize("value", ["binary", None, pd.DataFrame()])
 def test_audit_task_wrong_type_raises(value):
     with pytest.raises(xk.InputError, match=r"Expected a task, .*xk.load_task"):
@@ -278,6 +310,7 @@ def test_audit_command_real_images_finds_the_known_problems(real_challenge, tmp_
     for part, metadata_correct, border_correct, total in zip(
         done.stdout.split("Audit of the ")[1:], (17, 27), (18, 27), (18, 36), strict=True
     ):
+        assert "· unusual images: none" in part
         assert "ieee8023:13: 3 in test, 1 in train" in part
         assert "E63574A7-4188-4C8D-8D17-9D67A18A1AFA" in part
         assert "F4341CE7-73C9-45C6-99C8-8567A5484B63" in part

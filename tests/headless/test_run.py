@@ -121,6 +121,31 @@ def test_run_of_a_notebook_that_changes_its_folder_writes_to_out(tmp_path):
     assert "kept.txt" in visible_files(tmp_path / "out")
 
 
+def test_run_report_names_the_final_folder_not_the_work_folder(tmp_path):
+    out = tmp_path / "ö {x}" / "out"
+    notebook = write_notebook(tmp_path / "tiny.ipynb", ("show", "print('saved to', save_to)"))
+    report = run(notebook, out)
+    executed = nbformat.read(out / "tiny.ipynb", 4)
+    (shown,) = (cell.outputs[0].text for cell in executed.cells if cell.id == "show")
+    assert shown == f"saved to {out}\n"
+    assert executed.metadata.papermill.parameters.save_to == str(out)
+    for file in (report, out / "tiny.ipynb", out / "results.json"):
+        assert "work-" not in file.read_text()
+
+
+def test_run_that_fails_names_no_folder_that_is_gone(tmp_path):
+    notebook = write_notebook(tmp_path / "tiny.ipynb", ("show", "print(1)"))
+    run(notebook, tmp_path / "out")
+    write_notebook(notebook, ("show", "print(save_to)\nraise OSError(save_to)"))
+    with pytest.raises(RunFailedError) as raised:
+        run(notebook, tmp_path / "out", again=True)
+    failed = tmp_path / "out/.partial/failed"
+    assert f"OSError: {failed}. The executed" in str(raised.value)
+    for name in ("tiny.ipynb", "tiny.html", "results.json"):
+        text = (failed / name).read_text()
+        assert str(failed) in text and "work-" not in text
+
+
 # Errors
 
 

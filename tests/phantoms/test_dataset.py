@@ -214,7 +214,7 @@ def test_draw_phantoms_failure_leaves_nothing(tmp_path, monkeypatch):
 
     draw_image = dataset.draw_image
     monkeypatch.setattr(dataset, "draw_image", fail)
-    with pytest.raises(xk.InputError, match=r"Can't draw phantoms into .*No space left"):
+    with pytest.raises(xk.WriteError, match=r"set can't be written: No space left.*Free some disk"):
         xk.draw_phantoms(tmp_path / "set", **SMALL_SET)
     assert not list(tmp_path.iterdir())
 

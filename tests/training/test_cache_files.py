@@ -161,7 +161,7 @@ def test_load_rows_over_the_limit_raises_and_removes_nothing(cache, monkeypatch)
     read(KEYS)
     monkeypatch.setenv(LIMIT_VARIABLE, "0.00001")
     more = [key(100 + number) for number in range(200)]
-    with pytest.raises(CacheError, match=r"would take 0.0 GB, over XRAYKIT_CACHE_GB=0.00001"):
+    with pytest.raises(CacheError, match=r"would take 0.0 GB, over XRAYKIT_CACHE_GB=1e-05"):
         read(more)
     assert correct(KEYS, again := Network(KEYS)) and again.computed == 0
     assert len(list(cache.rglob("*.npy"))) == 1

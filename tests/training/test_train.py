@@ -239,9 +239,9 @@ def test_train_invalid_argument_raises(binary, small_cnn, arguments, message):
 
 
 def test_train_and_predict_with_diverged_loss_raise(binary, small_cnn):
-    with pytest.raises(xk.InputError, match="a learning rate below 1e\\+30"):
+    with pytest.raises(xk.TrainingError, match="a learning rate below 1e\\+30"):
         xk.train(small_cnn, binary, epochs=3, learning_rate=1e30, optimizer="sgd")
-    with pytest.raises(xk.InputError, match="lower learning rate"):
+    with pytest.raises(xk.TrainingError, match="lower learning rate"):
         xk.predict(small_cnn, binary.test)
 
 

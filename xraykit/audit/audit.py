@@ -22,6 +22,7 @@ from .checks import (
     check_no_lung_features,
     check_patients,
     check_unusable_files,
+    check_unusual_images,
     image_table,
 )
 from .duplicates import find_near_duplicates
@@ -174,7 +175,7 @@ class Audit:
 
         Raises
         ------
-        InputError
+        InputError, WriteError
             If it can't be written.
         """
         write_page([self.to_html()], path)
@@ -198,7 +199,7 @@ def audit_task(
     folds: int = 5,
     seed: int = 42,
 ) -> Audit:
-    """Audit a data set for unusable files, leaks, duplicates, label conflicts and shortcuts.
+    """Audit a task for unusable or unusual images, leaks, duplicates, label conflicts, shortcuts.
 
     A shortcut is a feature that predicts the class without the lungs: metadata of the file, the
     border of the image, or text-like marks. Whether one does is decided by a permutation test over
@@ -237,6 +238,7 @@ def audit_task(
     baselines = fit_baselines(task, gray, repeats=repeats, folds=folds, seed=seed)
     checks = {
         "unusable files": check_unusable_files(task),
+        "unusual images": check_unusual_images(task, images, gray),
         "patients across splits": check_patients(task, images),
         "exact duplicates": check_duplicates(pairs[pairs["exact"]]),
         "near duplicates": check_duplicates(pairs[~pairs["exact"]]),

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from ..data.tasks import Task
 from ..metrics.comparison import holm
@@ -13,6 +15,7 @@ from .permutation import permutation_p, smallest_p
 
 LEVEL = 0.01  # probability of a wrong verdict, over the rows that have a p
 MAX_LISTED = 5
+MIN_SIDE, MAX_ASPECT_RATIO = 64, 4  # pixels of a whole radiograph, and longer side by shorter
 TOO_FEW = "too few patients for a verdict"
 PREDICTS_CLASS = "predicts the class"
 
@@ -51,6 +54,37 @@ def check_unusable_files(task: Task) -> Check:
         return Check("none", False, None, "Every file in the class folders was used.")
     files = [f"{row.path}: {row.reason}" for row in task.skipped.itertuples()]
     return Check(f"found: {_count(files, 'file')}", True, None, f"{_join(files)}.")
+
+
+def check_unusual_images(
+    task: Task, images: pd.DataFrame, gray_images: Sequence[np.ndarray]
+) -> Check:
+    """Return the row on images that can hardly be whole radiographs.
+
+    One side is shorter than 64 pixels, one side is over 4 times as long as the other, or all pixels
+    have one color. In the challenge the shortest side has 237 pixels, and the longest image is
+    2.2 times as long as wide.
+    """
+    lines = []
+    for path, gray in zip(images["path"], gray_images, strict=True):
+        with Image.open(task.root / path) as image:
+            width, height = image.size
+        shorter, longer = sorted((width, height))
+        problems = {
+            f"a side below {MIN_SIDE}": shorter < MIN_SIDE,
+            f"an aspect ratio above {MAX_ASPECT_RATIO}": longer > MAX_ASPECT_RATIO * shorter,
+            "one color": gray.min() == gray.max(),
+        }
+        found = [problem for problem, is_present in problems.items() if is_present]
+        if found:
+            lines.append(f"{path}: {width} × {height} pixels, {', '.join(found)}")
+    if lines:
+        return Check(f"found: {_count(lines, 'image')}", True, None, f"{_join(lines)}.")
+    evidence = (
+        f"Every image has sides of {MIN_SIDE} pixels or more, an aspect ratio of at most "
+        f"{MAX_ASPECT_RATIO}, and more than one color."
+    )
+    return Check("none", False, None, evidence)
 
 
 def check_patients(task: Task, images: pd.DataFrame) -> Check:

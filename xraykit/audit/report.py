@@ -48,7 +48,7 @@ def write_page(sections: Sequence[str], path: str | Path) -> None:
 
     Raises
     ------
-    InputError
+    InputError, WriteError
         If it can't be written.
     """
     body = "\n".join(sections)

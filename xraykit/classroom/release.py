@@ -7,7 +7,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbgrader.preprocessors import ClearSolutions
 
 from ..errors import InputError
-from ..files import atomic_write
+from ..files import atomic_write, report_write_errors
 
 STUB = 'raise NotImplementedError("Fill in this cell: the comment above says what to do.")'
 
@@ -23,6 +23,8 @@ def release(notebook: Path, folder: Path) -> Path:
     ------
     InputError
         If the notebook can't be read, or its solution regions do not match its graded cells.
+    WriteError
+        If the disk is full.
     """
     target = folder / notebook.name
     if target.exists():
@@ -34,6 +36,7 @@ def release(notebook: Path, folder: Path) -> Path:
         content, _ = ClearOutputPreprocessor().preprocess(content, {})
     except Exception as error:
         raise InputError(f"{notebook} can't be made into a student version: {error}") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(target, lambda partial: nbformat.write(content, partial))
+    with report_write_errors(target):
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(target, lambda partial: nbformat.write(content, partial))
     return target

@@ -9,9 +9,12 @@ Modules that load pandas, SciPy or TensorFlow are imported inside the subcommand
 import signal
 import sys
 
-import click
+try:
+    import click
+except ImportError:
+    sys.exit("✗ The package click is missing. Install again: pip install -e .")
 
-from ..errors import InputError, RunFailedError
+from ..errors import XraykitError, error_class
 from . import classroom, images, machine, research, runs
 
 
@@ -37,6 +40,8 @@ def _raise_signal(number: int, frame: object) -> None:
 def main() -> None:
     """Run the command; an error is printed as one line, without a traceback.
 
+    The exit code is 0 if all is well, 1 if the command failed, 2 if its input can't be used, and 3
+    if a graded cell is not filled in.
     On Ctrl-C and SIGTERM a run ends its kernel first; then the command dies of that signal, so that
     a shell loop around it ends as well.
     """
@@ -51,9 +56,9 @@ def main() -> None:
         click.echo("Interrupted.", err=True)
         signal.signal(error.code, signal.SIG_DFL)
         signal.raise_signal(error.code)
-    except (InputError, RunFailedError) as error:
+    except XraykitError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         click.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)
-        sys.exit(InputError.exit_code)
+        sys.exit(error_class(error).exit_code)

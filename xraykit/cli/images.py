@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import InputError
+from ..errors import InputError, error_class
 
 _PATH = click.Path(path_type=Path)
 
@@ -32,7 +32,7 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path | None) 
     try:
         click.echo(import_challenge(sources[0], to))
     except OSError as error:
-        raise InputError(f"Can't copy {sources[0]} to {to}: {error}") from error
+        raise error_class(error)(f"Can't copy {sources[0]} to {to}: {error}") from error
     hint = "" if to == DATA else f"; set XRAYKIT_CHALLENGE_DIR={to} for the notebooks to find them"
     click.echo(f"Images are in {to}{hint}")
 

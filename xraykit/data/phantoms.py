@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from ..errors import InputError, check_whole_number, unknown
+from ..errors import InputError, cannot_write, check_whole_number, unknown
 from ..log import logger
 from ..phantoms.disease import PATTERNS, coverage
 from ..phantoms.film import draw_setting, expose_film, finish_image
@@ -68,7 +68,9 @@ def draw_phantoms(
     Raises
     ------
     InputError
-        If a value is out of range, or the folder is not empty or can't be written.
+        If a value is out of range, or the folder is not empty or can't be used.
+    WriteError
+        If the disk is full.
 
     Examples
     --------
@@ -101,8 +103,10 @@ def draw_phantoms(
             if is_new:
                 folder.rmdir()
             raise
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"Can't draw phantoms into {folder}: {error}") from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    except RuntimeError as error:  # there is no such user's folder
+        raise InputError(f"{folder} can't be used: {error}") from error
     return table
 
 

@@ -1,8 +1,7 @@
 """The main findings in ten figures on one page, drawn from the available images."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..explain.embedding import cluster_separation, tsne
 from ..explain.external_validation import external_validation
 from ..explain.gradcam import gradcam, thorax_attention
 from ..explain.perturbations import evaluate_perturbations
-from ..files import atomic_write, write_text
+from ..files import atomic_write, report_write_errors, write_text
 from ..log import logger, only_warnings
 from ..metrics.calibration import apply_temperature, calibration, fit_temperature
 from ..metrics.intervals import display_table
@@ -100,10 +99,12 @@ def draw_gallery(
     Raises
     ------
     InputError
-        If the images can't be found, the folder can't be written, or its `README.md` is not a
+        If the images can't be found, the folder can't be used, or its `README.md` is not a
         gallery's page.
+    WriteError
+        If the disk is full.
     """
-    with _report_write_errors(folder):  # before minutes of training
+    with report_write_errors(folder):  # before minutes of training
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / PAGE
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
@@ -125,21 +126,13 @@ def draw_gallery(
     images = "phantoms" if tasks[0].phantoms else "the challenge's images"
     first, second = (recipe.name for recipe in recipes)
     text = render("gallery.md", plates=plates, images=images, seed=seed, first=first, second=second)
-    with _report_write_errors(folder):
+    with report_write_errors(folder):
         page.unlink(missing_ok=True)  # an old page must not show new figures
         for plate in plates:
             save = partial(plate.figure.savefig, dpi=80, bbox_inches="tight", pad_inches=0.1)
             atomic_write(folder / plate.file, save)
     write_text(text, page)
     return page
-
-
-@contextmanager
-def _report_write_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"Can't write to {folder}: {error.strerror or error}") from error
 
 
 def _train_networks(recipes: list[Recipe], tasks: list[Task], seed: int) -> Material:

@@ -11,7 +11,7 @@ import pandas as pd
 from .._keras import keras
 from ..data.tasks import Task, load_task
 from ..errors import InputError, check_whole_number
-from ..files import atomic_write
+from ..files import atomic_write, report_write_errors
 from ..log import logger, only_warnings
 from ..metrics.comparison import compare_proportions
 from ..metrics.intervals import Proportion
@@ -113,6 +113,8 @@ def reproduce(
     InputError
         If a name or setting is unknown, there are no images, or the file at `path` is not such a
         table.
+    WriteError
+        If the disk is full.
     """
     plan = list(_plan(names, overrides or {}, data, folds, seeds))
     rows = _read(path).to_dict("records")
@@ -124,8 +126,9 @@ def reproduce(
     for number, measurement in enumerate(todo, start=1):
         row = measurement.run()
         rows.append(row)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, partial(_to_frame(rows).to_csv, index=False))
+        with report_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, partial(_to_frame(rows).to_csv, index=False))
         remaining = _estimate_time(todo[number:])
         logger.info(f"[{number}/{len(todo)}] {_describe(row)}. {remaining}")
     requested = {_identify(measurement.key) for measurement in plan}

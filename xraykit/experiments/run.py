@@ -12,7 +12,7 @@ from .._keras import keras
 from ..data.tasks import Task, load_task
 from ..errors import InputError, unknown
 from ..explain.embedding import tsne
-from ..files import atomic_write
+from ..files import atomic_write, report_write_errors
 from ..log import logger, only_warnings
 from ..metrics.comparison import holm, mcnemar
 from ..metrics.intervals import Proportion, add_intervals, format_counts
@@ -98,18 +98,19 @@ class Result:
 
         Raises
         ------
-        OSError
+        InputError, WriteError
             If the folder can't be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         tables = {self.name: self.table}
         if self.layouts:
             maps = [layout.assign(network=name) for name, layout in self.layouts.items()]
             columns = ["network", "class", "x", "y"]
             tables[f"{self.name}-tsne"] = pd.concat(maps)[columns].round(2)
-        for (name, table), figure in zip(tables.items(), self.figures(), strict=True):
-            atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
-            atomic_write(folder / f"{name}.png", partial(figure.savefig, dpi=110))
+        with report_write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for (name, table), figure in zip(tables.items(), self.figures(), strict=True):
+                atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
+                atomic_write(folder / f"{name}.png", partial(figure.savefig, dpi=110))
 
 
 def run_experiment(

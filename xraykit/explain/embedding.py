@@ -33,8 +33,9 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     Raises
     ------
     InputError
-        If the model has no such layer, is a Sequential that contains a network, or its output is
-        not finite.
+        If the model has no such layer, or is a Sequential that contains a network.
+    TrainingError
+        If its output contains NaN or infinite values.
     """
     check_model(model)
     check_images(images)

@@ -36,7 +36,9 @@ def write_card(folder: str | Path) -> tuple[Path, Path]:
     Raises
     ------
     InputError
-        If the folder has no results, the run is not complete, or a card can't be written.
+        If the folder has no results, or the run is not complete.
+    WriteError
+        If the disk is full.
     """
     folder = Path(folder).expanduser()
     results = read_results(folder)

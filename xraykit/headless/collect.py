@@ -72,7 +72,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
     Raises
     ------
-    InputError
+    InputError, WriteError
         If it can't be written.
     """
     write_text(table.to_csv(index=False), path)
@@ -83,7 +83,7 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
 
     Raises
     ------
-    InputError
+    InputError, WriteError
         If it can't be written.
     """
     rows = []

@@ -1,26 +1,37 @@
-"""Check whether this machine has everything that the course needs: one line per check."""
+"""Check whether this machine has everything that the course needs: one line per check.
+
+Only the standard library is imported at the top: a check whose package is missing or broken becomes
+a line as well.
+"""
 
 import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-import psutil
-from jupyter_client import KernelManager
-from jupyter_client.kernelspec import NoSuchKernel
-from packaging.requirements import Requirement
-
-from ..data.challenge import DATA, MANIFEST, compare_with_manifest, find_challenge
-from ..data.external import EXTERNAL_VARIABLE, GROUP_NAMES
-from ..errors import InputError
-from ..recipes.recipe import Recipe
+from ..errors import XraykitError
 
 MIN_MEMORY, MIN_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)  # alphas whose weights may be installed
 INSTALL = "Install again: pip install -e ."
+KERNEL = "python -m ipykernel install --sys-prefix"
+REPLACE_KERNEL = f"Remove it (`jupyter kernelspec list` shows its folder) and create it: {KERNEL}"
+# In a process of its own: TensorFlow ends Python on a processor that it was not built for.
+IMPORT_ALL = """
+import xraykit
+devices = xraykit.keras.distribution.list_devices()
+for name in xraykit.__all__:
+    getattr(xraykit, name)
+print(", ".join(devices))
+"""
+IMPORT_TIMEOUT = 300  # seconds
 
 
 @dataclass(frozen=True)
@@ -35,67 +46,93 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Check versions, devices, kernel, memory, disk, images, weights and external images.
+    """Run all `CHECKS`, whatever is broken: an error of a check becomes its finding.
 
     Missing images or weights are not an error, because phantoms and SmallCNN replace them. A check
-    fails if more than 5 % of the challenge's images are missing or different, or if a folder that
-    an environment variable names can't be used.
+    fails if more than 5 % of the challenge's images are missing or different, if a file of weights
+    is damaged, or if a folder that an environment variable names can't be used.
     """
-    yield _check_versions()
-    yield _check_devices()
-    yield _check_kernel()
-    memory = psutil.virtual_memory()
-    yield _check_size("Memory", memory.total, MIN_MEMORY, "Use a smaller image_size, such as 128")
-    free = shutil.disk_usage(".").free
-    yield _check_size("Free disk space", free, MIN_DISK, "Delete some files")
-    yield _check_images()
-    yield _check_weights()
-    yield _check_external()
+    for name, (check, remedy) in CHECKS.items():
+        try:
+            finding = check()
+        except XraykitError as error:  # its text says what to do
+            finding = Finding(False, str(error))
+        except Exception as error:  # a broken installation can raise anything
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
+            remedy = INSTALL if isinstance(error, ImportError) else remedy
+            finding = Finding(False, f"Could not check {name}: {reason}. {remedy}")
+        yield finding
 
 
 def _check_versions() -> Finding:
+    from packaging.requirements import Requirement
+
     python = f"Python {sys.version.split()[0]}"
-    try:
-        for line in requires("xraykit") or ():
-            needed = Requirement(line)
-            if needed.marker is None and not needed.specifier.contains(version(needed.name)):
-                return Finding(
-                    False,
-                    f"{python}, but {needed.name} {version(needed.name)}: expected "
-                    f"{needed.specifier}. {INSTALL}",
-                )
-        packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
-    except PackageNotFoundError as error:
-        return Finding(False, f"{python}, but the package {error.name} is missing. {INSTALL}")
+    problems = []
+    for requirement in map(Requirement, requires("xraykit") or ()):
+        name, expected = requirement.name, requirement.specifier
+        if requirement.marker is not None:  # of an extra
+            continue
+        try:
+            if not expected.contains(version(name)):
+                problems.append(f"{name} {version(name)}, expected {expected}")
+        except PackageNotFoundError:
+            problems.append(f"no {name}, expected {expected}")
+    if problems:
+        return Finding(False, f"{python} has {'; '.join(problems)}. {INSTALL}")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
     return Finding(True, f"{python}, {packages}, and all other packages as in pyproject.toml")
 
 
-def _check_devices() -> Finding:
-    try:
-        from .._keras import keras
-    except Exception as error:  # a broken installation can raise anything
-        reason = str(error).strip().partition("\n")[0]
-        return Finding(False, f"TensorFlow can't be imported: {reason}. {INSTALL}")
-    devices = ", ".join(keras.distribution.list_devices())
-    return Finding(True, f"TensorFlow computes on {devices}, with {os.cpu_count()} processors")
+def _check_imports() -> Finding:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, timeout=IMPORT_TIMEOUT
+    )
+    if not done.returncode:
+        devices = done.stdout.splitlines()[-1]
+        return Finding(True, f"TensorFlow computes on {devices}, with {os.cpu_count()} processors")
+    errors = re.findall(r"^\s*([\w.]+(?:Error|Exception): .*\S)", done.stderr, re.MULTILINE)
+    if errors:  # the last one is the innermost where TensorFlow quotes a traceback
+        return Finding(False, f"An import fails: {errors[-1].rstrip('.')}. {INSTALL}")
+    code = done.returncode
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return Finding(
+        False,
+        f"Importing TensorFlow ends Python ({how}): this processor may lack instructions that "
+        "TensorFlow needs, such as AVX. Use another computer",
+    )
 
 
 def _check_kernel() -> Finding:
-    remedy = "python -m ipykernel install --sys-prefix"
+    from jupyter_client import KernelManager
+    from jupyter_client.kernelspec import NoSuchKernel
+
     try:
+        lab, _ = version("jupyterlab"), version("ipykernel")
         program = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
-        lab = version("jupyterlab")
+    except PackageNotFoundError as error:
+        return Finding(False, f"The package {error.name} is missing. {INSTALL}")
     except NoSuchKernel:
-        return Finding(False, f"JupyterLab has no kernel python3. Create it: {remedy}")
-    except PackageNotFoundError:
-        return Finding(False, f"JupyterLab is missing. {INSTALL}")
+        return Finding(False, f"JupyterLab has no kernel python3. Create it: {KERNEL}")
     folder = Path(program).parent
     if not folder.exists() or not folder.samefile(Path(sys.executable).parent):
         return Finding(
             False,
-            f"JupyterLab's kernel python3 runs another Python, {program}. Replace it: {remedy}",
+            f"JupyterLab's kernel python3 runs another Python, {program}. {REPLACE_KERNEL}",
         )
     return Finding(True, f"JupyterLab {lab}; its kernel python3 runs this Python")
+
+
+def _check_memory() -> Finding:
+    import psutil
+
+    total = psutil.virtual_memory().total
+    return _check_size("Memory", total, MIN_MEMORY, "Use a smaller image_size, such as 128")
+
+
+def _check_disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    return _check_size("Free disk space", free, MIN_DISK, "Delete some files")
 
 
 def _check_size(name: str, size: int, minimum: float, remedy: str) -> Finding:
@@ -105,13 +142,30 @@ def _check_size(name: str, size: int, minimum: float, remedy: str) -> Finding:
     return Finding(False, f"{text}, expected at least {minimum:g} GiB. {remedy}")
 
 
-def _check_images() -> Finding:
-    if not MANIFEST.is_file():
-        return Finding(False, f"{MANIFEST} is missing: install from a clone, pip install -e .")
+def _check_cache() -> Finding:
+    from ..training.cache_folder import CACHE_VARIABLE, cache_folder, size_limit
+
+    limit, folder = size_limit(), cache_folder()
     try:
-        folder = find_challenge()
-    except InputError as error:
-        return Finding(False, str(error))
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**20))
+            file.flush()
+    except OSError as error:
+        reason = error.strerror or error
+        return Finding(
+            False,
+            f"The feature cache {folder} can't be written: {reason}. Free some disk space, or name "
+            f"another folder in {CACHE_VARIABLE}",
+        )
+    return Finding(True, f"Feature cache: at most {limit / 1e9:g} GB, in {folder}")
+
+
+def _check_images() -> Finding:
+    from ..data.challenge import DATA, compare_with_manifest, find_challenge, read_manifest
+
+    read_manifest()
+    folder = find_challenge()
     if folder is None:
         state = "drawn already" if (DATA / "phantoms").is_dir() else "drawn when first needed"
         return Finding(
@@ -133,61 +187,59 @@ def _check_images() -> Finding:
 
 
 def _check_weights() -> Finding:
-    from ..recipes.choose import rank_recipes
-    from ..recipes.published import RECIPES
+    import h5py  # a part of every Keras installation
 
-    variable = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    if variable and not Path(variable).expanduser().is_dir():
+    from ..models.weight_files import KERAS_FILES, candidate_files, find_weights, weights_folder
+    from ..recipes.choose import first_available, rank_recipes
+    from ..recipes.published import RECIPES
+    from ..recipes.recipe import Recipe
+
+    def has_weights(recipe: Recipe) -> bool:
+        if recipe.backbone not in KERAS_FILES:  # SmallCNN
+            return True
+        ends = find_weights(recipe.backbone, recipe.alpha).values()
+        return any(end in (None, recipe.end_at) for end in ends)
+
+    folder = weights_folder()
+    if folder and not folder.is_dir():
         return Finding(
-            False, f"XRAYKIT_WEIGHTS_DIR={variable} is not a folder: name one, or unset it"
+            False, f"XRAYKIT_WEIGHTS_DIR={folder} is not a folder: name one, or unset it"
         )
-    networks = _find_weights(variable)
-    texts = [f"ImageNet weights here: {', '.join(sorted(networks)) or 'none'}"]
+    networks = []
+    for name, file in sorted(KERAS_FILES.items()):
+        for alpha in WIDTHS if "{alpha}" in file else (1.0,):
+            for path, end in find_weights(name, alpha).items():
+                try:
+                    h5py.File(path).close()
+                except OSError as error:
+                    return Finding(
+                        False, f"{path} is damaged: {error}. Delete it, or copy it again"
+                    )
+                networks.append(f"{_describe_network(name, alpha)}{f' up to {end}' if end else ''}")
+    texts = [f"ImageNet weights here: {', '.join(dict.fromkeys(networks)) or 'none'}"]
     for task in ("binary", "multiclass"):
-        ranking = {name: _describe_network(RECIPES[name]) for name in rank_recipes(task).index}
-        default = next(iter(ranking))
-        if ranking[default] in networks:
-            texts.append(f"the default, {default}, can run")
+        default = RECIPES[rank_recipes(task).index[0]]
+        recipe = first_available(task, has_weights)
+        if recipe.name == default.name:
+            texts.append(f"the default, {default.name}, can run")
         else:
-            runnable = (name for name in ranking if ranking[name] in {*networks, "SmallCNN"})
-            texts.append(_describe_replacement(RECIPES[default], next(runnable)))
+            network = _describe_network(default.backbone, default.alpha)
+            file = next(iter(candidate_files(default.backbone, default.alpha)))
+            texts.append(
+                f"the default, {default.name}, needs {network}, which Keras downloads at first "
+                f"use. Without an internet connection {recipe.name} replaces it, unless "
+                f"XRAYKIT_WEIGHTS_DIR names a folder with {file}"
+            )
     return Finding(True, "; ".join(texts))
 
 
-def _find_weights(variable: str | None) -> list[str]:
-    """Return the networks whose weights are in Keras' cache or the folder that is named."""
-    from ..models.backbones import SCALINGS, WITH_ALPHA
-    from ..models.weights import candidate_files, keras_cache
-
-    folders = ([Path(variable).expanduser()] if variable else []) + [keras_cache()]
-    networks = []
-    for name in SCALINGS.keys() - {"SmallCNN"}:
-        for alpha in WIDTHS if name in WITH_ALPHA else (1.0,):
-            for file, end in candidate_files(name, alpha).items():
-                paths = [folder / file for folder in folders]
-                if any(path.is_file() and path.stat().st_size for path in paths):
-                    width = "" if alpha == 1 else f" {alpha}"
-                    networks.append(f"{name}{width}{f' up to {end}' if end else ''}")
-                    break
-    return networks
-
-
-def _describe_replacement(default: Recipe, replacement: str) -> str:
-    from ..models.weights import candidate_files
-
-    file = next(iter(candidate_files(default.backbone, default.alpha)))
-    return (
-        f"the default, {default.name}, needs {_describe_network(default)}, which Keras downloads "
-        f"at first use. Without an internet connection {replacement} replaces it, unless "
-        f"XRAYKIT_WEIGHTS_DIR names a folder with {file}"
-    )
-
-
-def _describe_network(recipe: Recipe) -> str:
-    return f"{recipe.backbone}{'' if recipe.alpha == 1 else f' {recipe.alpha}'}"
+def _describe_network(name: str, alpha: float) -> str:
+    return f"{name}{'' if alpha == 1 else f' {alpha}'}"
 
 
 def _check_external() -> Finding:
+    from ..data.external import EXTERNAL_VARIABLE, GROUP_NAMES
+
     variable = os.environ.get(EXTERNAL_VARIABLE)
     if not variable:
         return Finding(
@@ -200,3 +252,17 @@ def _check_external() -> Finding:
             f"{EXTERNAL_VARIABLE}={variable} has none of {', '.join(GROUP_NAMES)}: name another",
         )
     return Finding(True, f"External images: {', '.join(groups)}")
+
+
+# By name, each with the remedy if the check itself can't run.
+CHECKS = {
+    "the installed packages": (_check_versions, INSTALL),
+    "the imports": (_check_imports, INSTALL),
+    "JupyterLab's kernel python3": (_check_kernel, REPLACE_KERNEL),
+    "the memory": (_check_memory, INSTALL),
+    "the free disk space": (_check_disk, "Change to a folder that exists"),
+    "the feature cache": (_check_cache, "Name another folder in XRAYKIT_CACHE_DIR"),
+    "the images": (_check_images, "Name another folder in XRAYKIT_CHALLENGE_DIR"),
+    "the weights": (_check_weights, "Name another folder in XRAYKIT_WEIGHTS_DIR"),
+    "the external images": (_check_external, "Name another folder in XRAYKIT_EXTERNAL_DIR"),
+}

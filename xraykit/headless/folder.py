@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..errors import InputError
+from ..errors import InputError, cannot_write
 from .results import RESULTS, read_results
 
 LOCK, PARTIAL, READY = ".lock", ".partial", "ready"
@@ -25,7 +25,9 @@ def lock_folder(out: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If the folder can't be written, holds other files, or another run is working in it.
+        If the folder can't be used, holds other files, or another run is working in it.
+    WriteError
+        If the disk is full.
     """
     try:
         names = {path.name for path in out.iterdir()} if out.exists() else set()
@@ -46,9 +48,7 @@ def lock_folder(out: Path) -> Iterator[None]:
             f"Another run is working in {out}: wait until it is done, or name another folder"
         ) from error
     except OSError as error:
-        raise InputError(
-            f"{out} can't be written: {error.strerror or error}. Name another folder"
-        ) from error
+        raise cannot_write(out, error) from error
     try:
         _publish(out)
         yield

@@ -115,6 +115,10 @@ def run(
         seconds = time.perf_counter() - start
         place, error = _find_stop(executed, reason)
         target = out / PARTIAL / FAILED if error and previous else out
+        place = _replace_folder(place, work, target)
+        executed = nbformat.reads(
+            _replace_folder(nbformat.writes(executed), work, target), as_version=4
+        )
         paths = {"input_path": str(source), "output_path": str(target / source.name)}
         executed.metadata.papermill.update(paths)
         write_report(executed, work / report.name, hide_inputs=hide_inputs)
@@ -312,6 +316,15 @@ def _is_empty(source: str) -> bool:
         return not ast.parse(source).body
     except SyntaxError:
         return False
+
+
+def _replace_folder(text: str, work: Path, target: Path) -> str:
+    """Replace the work folder by the one that its files are moved to.
+
+    Only the end of the path differs, so it does not matter how its beginning is escaped.
+    """
+    end = "" if target.parent != work.parent else f"/{PARTIAL}/{target.name}"
+    return re.sub(rf"[/\\]+{re.escape(PARTIAL)}[/\\]+{work.name}", end, text)
 
 
 def _cell_seconds(notebook: NotebookNode) -> dict[str, float]:

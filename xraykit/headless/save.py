@@ -13,7 +13,7 @@ from jsonschema import ValidationError
 from .._keras import keras
 from ..audit.audit import Audit
 from ..data.tasks import Task, check_task
-from ..errors import InputError
+from ..errors import InputError, cannot_write
 from ..files import atomic_write
 from ..metrics.calibration import calibration
 from ..metrics.intervals import wilson_interval
@@ -69,7 +69,9 @@ def save_results(
     Raises
     ------
     InputError
-        If the folder can't be written, or an argument is not of the expected kind.
+        If the folder can't be used, or an argument is not of the expected kind.
+    WriteError
+        If the disk is full.
     """
     if not folder:
         return
@@ -102,7 +104,7 @@ def save_results(
             atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
         write_results(folder, results)
     except OSError as error:
-        raise InputError(f"Can't save to {folder}: {error.strerror or error}") from error
+        raise cannot_write(folder, error) from error
     except (TypeError, ValueError, ValidationError) as error:
         raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
 

@@ -1,6 +1,5 @@
 """ImageNet weights of a backbone: from a file, a folder of files, or Keras' download."""
 
-import os
 import socket
 import warnings
 from collections.abc import Callable
@@ -10,49 +9,13 @@ from .._keras import keras
 from ..errors import InputError
 from ..log import logger
 from ..progress import is_interactive
+from .weight_files import candidate_files, downloaded_file, find_in_folder, weights_folder
 
-# The file names of Keras' `include_top=False` weights; {alpha} is written as Keras writes it.
-KERAS_FILES = {
-    "VGG16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "VGG19": "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "ResNet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "ResNet50V2": "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "InceptionV3": "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "DenseNet121": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "MobileNet": "mobilenet_{alpha}_224_tf_no_top.h5",
-    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5",
-    "EfficientNetB0": "efficientnetb0_notop.h5",
-}
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer, after which a download has failed
 
 
 class NoWeightsError(InputError):
     """ImageNet weights are not available here; the text lists the alternatives."""
-
-
-def keras_cache() -> Path:
-    """Return the folder of the weights that Keras has downloaded."""
-    return Path(os.environ.get("KERAS_HOME", "~/.keras"), "models").expanduser()
-
-
-def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
-    """Return the file names to look for in a weights folder, each with its last layer.
-
-    None means a whole network. Keras' names come first, then xraykit's: `vgg16_notop.weights.h5`,
-    with the width (`mobilenet_0_75_224_notop.weights.h5`) if it is not 1, and
-    `resnet50_to_conv4_notop.weights.h5` for a ResNet that ends at its fourth stage.
-    """
-    keras_alpha = str(float(alpha))
-    if name == "MobileNet":
-        keras_alpha = "1_0" if alpha == 1 else str(alpha * 10).replace(".", "_")
-    width = "" if alpha == 1 else f"_{str(alpha).replace('.', '_')}_224"
-    files = {
-        KERAS_FILES[name].format(alpha=keras_alpha): None,
-        f"{name.lower()}{width}_notop.weights.h5": None,
-    }
-    if name in ("ResNet50", "ResNet50V2"):
-        files[f"{name.lower()}_to_conv4_notop.weights.h5"] = "conv4_block6_out"
-    return files
 
 
 def load_imagenet(
@@ -70,18 +33,13 @@ def load_imagenet(
     InputError
         If a file is damaged, or belongs to another network.
     """
-    files = candidate_files(name, alpha)
-    setting = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    folder = Path(setting).expanduser() if setting else None
     too_short = ""
-    for file, last in files.items() if folder else ():
-        path = folder / file
-        if path.is_file():
-            if last is None or (end_at and _position(network, end_at) <= _position(network, last)):
-                _load(network if last is None else end_at_layer(network, last), path)
-                return
-            too_short = f" ({file} is there; it fits with end_at={last!r})"
-    if not (keras_cache() / next(iter(files))).is_file():
+    for path, last in find_in_folder(name, alpha).items():
+        if last is None or (end_at and _position(network, end_at) <= _position(network, last)):
+            _load(network if last is None else end_at_layer(network, last), path)
+            return
+        too_short = f" ({path.name} is there; it fits with end_at={last!r})"
+    if not downloaded_file(name, alpha).is_file():
         size = 4 * network.count_params() / 1e6  # float32
         logger.warning(
             f"The ImageNet weights of {name} are not on this machine: "
@@ -90,7 +48,7 @@ def load_imagenet(
     try:
         _download(network, download)
     except Exception as error:
-        names = " or ".join(files)
+        names, folder = " or ".join(candidate_files(name, alpha)), weights_folder()
         place = (
             f"XRAYKIT_WEIGHTS_DIR={folder} contains no {names}{too_short}"
             if folder

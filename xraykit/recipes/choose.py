@@ -1,6 +1,6 @@
 """Choice of a recipe: the default by evidence, and its replacement where weights are missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +55,17 @@ def rank_recipes(task: str) -> pd.DataFrame:
     tied = table[table["tied"]].sort_values("seconds")
     others = table[~table["tied"]].sort_values("correct", ascending=False)
     return pd.concat([tied, others])[["correct", "total", "seconds", "tied"]]
+
+
+def first_available(
+    task: str, is_available: Callable[[Recipe], bool], overrides: Mapping[str, object] | None = None
+) -> Recipe:
+    """Return the first recipe of `rank_recipes` that is available, or the last one if none is."""
+    for name in rank_recipes(task).index:
+        recipe = published.RECIPES[name].override(**overrides or {})
+        if is_available(recipe):
+            break
+    return recipe
 
 
 def choose_recipe(name: str, task: str, *, overrides: Mapping[str, object] | None = None) -> Recipe:
@@ -192,14 +203,12 @@ def _get_recipe_of_task(name: str, task: str, other_choices: Sequence[str] = ())
 def _choose_available(task: str, overrides: dict) -> tuple[Recipe, str]:
     """Return the first recipe of the ranking that can run here, and the reason for it."""
     ranking = rank_recipes(task)
+    recipe = first_available(task, has_weights, overrides)
+    name = recipe.name
     counts = {
-        name: Proportion(int(row["correct"]), int(row["total"])) for name, row in ranking.iterrows()
+        key: Proportion(int(row["correct"]), int(row["total"])) for key, row in ranking.iterrows()
     }
     default, best = ranking.index[0], ranking["correct"].idxmax()
-    for name in ranking.index:
-        recipe = published.RECIPES[name].override(**overrides)
-        if has_weights(recipe):
-            break
     if name == default:
         return recipe, (
             f"the default, the fastest of the {ranking['tied'].sum()} recipes that do not differ "

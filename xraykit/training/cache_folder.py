@@ -31,6 +31,24 @@ def cache_folder() -> Path:
     return parent.expanduser().absolute() / "xraykit-features"
 
 
+def size_limit() -> float:
+    """Return how many bytes the cache may take.
+
+    Raises
+    ------
+    InputError
+        If `XRAYKIT_CACHE_GB` is not a number of gigabytes.
+    """
+    setting = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_LIMIT_GB)
+    try:
+        limit = float(setting) * 1e9
+    except ValueError:
+        limit = np.nan
+    if not limit >= 0:
+        raise InputError(f"{LIMIT_VARIABLE}={setting!r}: expected a number of gigabytes, 0 or more")
+    return limit
+
+
 def list_cached() -> pd.DataFrame:
     """Return a table of the cache, one row per file of features, the least recently used first.
 
@@ -68,20 +86,14 @@ def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
     CacheError
         If the limit is too low, or the disk too full.
     """
-    setting = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_LIMIT_GB)
-    try:
-        limit = float(setting) * 1e9
-    except ValueError:
-        limit = np.nan
-    if not limit >= 0:
-        raise InputError(f"{LIMIT_VARIABLE}={setting!r}: expected a number of gigabytes, 0 or more")
+    limit = size_limit()
     _remove_all_incomplete()
     table = list_cached()
     is_used = table["path"].isin(in_use)
     needed = size + 1e6 * table["MB"][is_used].sum()
     if needed > limit:
         raise CacheError(
-            f"the features would take {needed / 1e9:.1f} GB, over {LIMIT_VARIABLE}={setting}"
+            f"the features would take {needed / 1e9:.1f} GB, over {LIMIT_VARIABLE}={limit / 1e9:g}"
         )
     others = table[~is_used]
     remaining = 1e6 * others["MB"][::-1].cumsum()[::-1]  # bytes of a file and all later ones

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._keras import keras
 from ..data.tasks import Task
-from ..errors import InputError
+from ..errors import error_class
 from ..files import atomic_write
 from . import CHECKPOINT_FOLDER
 
@@ -123,7 +123,7 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda partial: np.savez(partial, **arrays))
     except OSError as error:
-        raise InputError(
+        raise error_class(error)(
             f"The state of the training run could not be saved in {path.parent}: {error.strerror}. "
             "Free some disk space and start again: training resumes from the last complete epoch"
         ) from error

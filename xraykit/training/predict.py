@@ -7,7 +7,7 @@ import pandas as pd
 
 from .._keras import keras
 from ..data.images import ImageSet
-from ..errors import InputError
+from ..errors import TrainingError
 from ..metrics.predictions import tabulate
 from ..models.classifier import check_model_fits_images
 from .batches import Batches, Views
@@ -31,7 +31,9 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the model does not fit the images, or its output contains NaN or infinite values.
+        If the model does not fit the images.
+    TrainingError
+        If the model's output contains NaN or infinite values.
     """
     check_model_fits_images(model, images)
     output = compute_outputs(model, images)
@@ -47,14 +49,14 @@ def compute_outputs(
 
     Raises
     ------
-    InputError
+    TrainingError
         If the output contains NaN or infinite values, as after a training that diverged.
     """
     views = Views(images)
     batches = Batches(views, read or views.pixels, batch_size=32)
     output = np.asarray(model.predict(batches.dataset(), verbose=0), np.float32)
     if not np.isfinite(output).all():
-        raise InputError(
+        raise TrainingError(
             "The model's output contains NaN or infinite values: build it again, and train it with "
             "a lower learning rate"
         )

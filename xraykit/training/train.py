@@ -12,7 +12,7 @@ from tqdm.std import tqdm
 from .._keras import keras
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task, check_task
-from ..errors import InputError, check_whole_number, unknown
+from ..errors import InputError, TrainingError, check_whole_number, unknown
 from ..log import logger
 from ..models.classifier import check_model_fits_images, choose_loss
 from ..models.graph import NotCacheableError, split_frozen
@@ -113,7 +113,11 @@ def train(
     Raises
     ------
     InputError
-        If a value is out of range, the model does not fit the task, or the loss becomes NaN.
+        If a value is out of range, or the model does not fit the task.
+    TrainingError
+        If the loss becomes NaN or infinite.
+    WriteError
+        If the disk is too full for the state of the training.
     """
     arguments = {name: value for name, value in locals().items() if name in CONSTRAINTS}
     check_task(task)
@@ -325,7 +329,7 @@ def _check_history(history: pd.DataFrame, learning_rate: float | Schedule) -> No
     if not np.isfinite(history.to_numpy()).all():
         is_schedule = isinstance(learning_rate, Schedule)
         rate = "lower learning rates" if is_schedule else f"a learning rate below {learning_rate}"
-        raise InputError(
+        raise TrainingError(
             f"The loss became NaN or infinite in epoch {len(history)}: build the model again and "
             f"train it with {rate}"
         )
