@@ -36,12 +36,15 @@ def test_tsne_of_few_images_lowers_the_perplexity(binary, small_cnn):
     assert len(xk.tsne(small_cnn, binary.test)) == 8
 
 
-@pytest.mark.parametrize(("value", "message"), [(0, "same features"), (np.nan, "NaN or inf")])
-def test_tsne_of_a_dead_model_raises_instead_of_crashing(binary, small_cnn, value, message):
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [(0, xk.InputError, "same features"), (np.nan, xk.TrainingError, "NaN or inf")],
+)
+def test_tsne_of_a_dead_model_raises_instead_of_crashing(binary, small_cnn, value, error, message):
     layer = small_cnn.get_layer("features")
     layer.activation = keras.activations.linear
     layer.set_weights([np.full_like(weight, value) for weight in layer.get_weights()])
-    with pytest.raises(xk.InputError, match=message):
+    with pytest.raises(error, match=message):
         xk.tsne(small_cnn, binary.train)
 
 
