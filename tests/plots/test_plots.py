@@ -213,6 +213,13 @@ def test_plot_curves_draws_and_labels_the_curve_of_each_class():
         assert axis.get_legend().get_title().get_text() == f"{area}, 95 % interval by patient"
 
 
+def test_plot_curves_of_two_classes_has_the_second_color():
+    for axis in xk.plot_curves(make_curves("covid")).axes:
+        color = class_styles(["normal", "covid"])["covid"]["color"]  # as in t-SNE maps
+        assert list(line_colors(axis).values()) == [color]
+        assert list(legend_colors(axis.get_legend()).values()) == [color]
+
+
 def test_plot_curves_names_axes_and_draws_the_roc_diagonal():
     roc, precision_recall = xk.plot_curves(make_curves("a", "b", "c")).axes
     assert (roc.get_title(), precision_recall.get_title()) == ("ROC", "precision-recall")
