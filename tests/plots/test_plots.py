@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
 
@@ -395,6 +396,15 @@ def test_plot_map_names_a_value_that_only_test_images_have(map_of_images):
     assert legend_colors(axis.get_legend()) == {"L": COLORS[0], "RGBA": COLORS[1]}
     filled, hollow = axis.collections[0], axis.collections[3]
     assert (len(filled.get_offsets()), len(hollow.get_offsets())) == (38, 8)
+
+
+def test_plot_map_of_one_panel_has_room_for_its_title(map_of_images):
+    layout, metadata = map_of_images
+    figure = xk.plot_map(layout, metadata.assign(source="unknown", age="unknown"))
+    assert [axis.get_title() for axis in figure.axes] == ["by class"]
+    (title,) = [text for text in figure.texts if text.get_text() == figure.get_suptitle()]
+    extent = title.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    assert extent.x0 >= 0 and extent.x1 <= figure.bbox.x1
 
 
 @pytest.fixture
