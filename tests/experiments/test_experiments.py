@@ -109,7 +109,9 @@ def fake_training(monkeypatch):
 
     monkeypatch.setattr(run, "cross_validate", cross_validate)
     monkeypatch.setattr(run.Recipe, "train", lambda recipe, task, seed: (recipe, None))
-    monkeypatch.setattr(run, "predict", lambda recipe, images: make_predictions(recipe).head(10))
+    monkeypatch.setattr(
+        run, "predict", lambda recipe, images: make_predictions(recipe).head(len(images))
+    )
     monkeypatch.setattr(run, "tsne", lambda recipe, images, seed: recipe)
     monkeypatch.setattr(run, "find_runnable", lambda recipe: (recipe, ""))
     network = SimpleNamespace(count_params=lambda: 7, trainable_weights=())
@@ -151,9 +153,9 @@ def test_run_experiment_test_scores_and_maps_are_of_their_row(
     result = xk.run_experiment("backbones", TINY, data=drawn_challenge)
     columns = ["setting", "correct", "total", "test_correct", "test_total", "published"]
     assert result.table[columns].to_numpy().tolist() == [
-        ["slow", 4, 20, 4, 10, 0.1],
-        ["medium", 8, 20, 8, 10, 0.01],
-        ["fast", 12, 20, 10, 10, 0.001],
+        ["slow", 4, 20, 4, 16, 0.1],
+        ["medium", 8, 20, 8, 16, 0.01],
+        ["fast", 12, 20, 12, 16, 0.001],
     ]
     assert {name: recipe.learning_rate for name, recipe in result.layouts.items()} == rates
 
