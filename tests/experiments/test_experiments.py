@@ -1,4 +1,5 @@
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -47,18 +48,8 @@ def test_saved_experiment_is_quoted_by_its_finding(name):
     finding = experiments.EXPERIMENTS[name].finding
     quoted = [int(number) for number in re.findall(rf"(\d+) of {total}", finding)]
     assert quoted and set(quoted) <= set(table["correct"].dropna().astype(int))
-
-
-def test_repairs_vary_the_recipe_as_published_one_by_one():
-    settings = experiments.EXPERIMENTS["repairs"].settings(xk.recipes["handout-task2"])
-    recipes = [setting.recipe for setting in settings.values()]
-    assert [(each.preprocessing, each.augmentation, each.n_views) for each in recipes] == [
-        ("own", "none", 16),
-        ("rescale", "none", 16),
-        ("own", "handout", 16),
-        ("rescale", "handout", 16),
-    ]
-    assert "1/255, the handout's" in settings
+    p_values = {float(p.rstrip(".")) for p in re.findall(r"p = ([\d.]+)", finding)}
+    assert p_values <= set(table["p"])
 
 
 @pytest.mark.slow
@@ -91,6 +82,88 @@ def test_run_experiment_backbones_have_maps_and_test_scores(tmp_path, drawn_chal
     assert result.table.loc[2, "parameters"] == 14_714_688 + 512 * 256 + 256 + 256 * 4 + 4
     result.save(tmp_path)
     assert (tmp_path / "backbones-tsne.png").exists()
+
+
+@pytest.fixture
+def fake_training(monkeypatch):
+    """Instead of training, predictions of 20 images that depend on the optimizer and its rate.
+
+    The images that a rate of 0.1, 0.01 or 0.001 predicts correctly are the first 4, 8 or 12; those
+    of Adam are the last ones. Returned are the recipes and transforms that were cross-validated.
+    """
+    trained = []
+
+    def make_predictions(recipe):
+        paths = np.arange(20)
+        correct = 4 * round(-np.log10(recipe.learning_rate))
+        is_correct = paths >= 20 - correct if recipe.optimizer == "adam" else paths < correct
+        predicted = np.where(is_correct, "covid", "normal")
+        table = pd.DataFrame({"path": paths, "true": "covid", "predicted": predicted})
+        return table.assign(
+            probability_covid=1.0 * is_correct, probability_normal=1.0 * ~is_correct
+        )
+
+    def cross_validate(recipe, task, repeats, folds, seed, train_transform):
+        trained.append((recipe, train_transform))
+        return make_predictions(recipe)
+
+    monkeypatch.setattr(run, "cross_validate", cross_validate)
+    monkeypatch.setattr(run.Recipe, "train", lambda recipe, task, seed: (recipe, None))
+    monkeypatch.setattr(
+        run, "predict", lambda recipe, images: make_predictions(recipe).head(len(images))
+    )
+    monkeypatch.setattr(run, "tsne", lambda recipe, images, seed: recipe)
+    monkeypatch.setattr(run, "find_runnable", lambda recipe: (recipe, ""))
+    network = SimpleNamespace(count_params=lambda: 7, trainable_weights=())
+    monkeypatch.setattr(run.Recipe, "build", lambda recipe, class_names: network)
+    monkeypatch.setattr(run.keras.utils, "clear_session", lambda: None)  # half a second each
+    return trained
+
+
+def test_run_experiment_rows_are_the_settings_they_name(fake_training, drawn_challenge, capsys):
+    table = xk.run_experiment("optimizers", TINY, data=drawn_challenge).table
+    trained = [f"{recipe.optimizer}, {recipe.learning_rate:g}" for recipe, _ in fake_training]
+    assert list(table["setting"]) == trained
+    assert dict(zip(table["setting"], table["correct"], strict=True)) == {
+        "adam, 0.001": 12,
+        "rmsprop, 0.001": 12,
+        "sgd, 0.001": 12,
+        "sgd, 0.01": 8,
+        "sgd, 0.1": 4,
+    }
+    # Adam's are the images 8 to 19, the others' 0 to 11, 0 to 7 and 0 to 3.
+    assert table["only_first"].tolist() == [pd.NA, 8, 8, 12, 12]
+    assert table["only_this"].tolist() == [pd.NA, 8, 8, 8, 4]
+    assert table["p"][1:].tolist() == [1, 1, 1, 0.31]  # 0.077 for 12 against 4, times 4 (Holm)
+    assert "sgd, 0.1: 4/20 = 20 % [8, 42]" in capsys.readouterr().out
+
+
+def test_run_experiment_test_scores_and_maps_are_of_their_row(
+    fake_training, drawn_challenge, monkeypatch
+):
+    rates = {"slow": 0.1, "medium": 0.01, "fast": 0.001}
+    settings = {
+        name: experiments.Setting(
+            TINY.override(optimizer="sgd", learning_rate=rate), published=rate
+        )
+        for name, rate in rates.items()
+    }
+    experiment = experiments.Experiment("Which?", "", lambda recipe: settings, tested=True)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "backbones", experiment)
+    result = xk.run_experiment("backbones", TINY, data=drawn_challenge)
+    columns = ["setting", "correct", "total", "test_correct", "test_total", "published"]
+    assert result.table[columns].to_numpy().tolist() == [
+        ["slow", 4, 20, 4, 16, 0.1],
+        ["medium", 8, 20, 8, 16, 0.01],
+        ["fast", 12, 20, 12, 16, 0.001],
+    ]
+    assert {name: recipe.learning_rate for name, recipe in result.layouts.items()} == rates
+
+
+def test_run_experiment_trains_on_the_images_of_each_row(fake_training, drawn_challenge):
+    xk.run_experiment("learning_curve", TINY, data=drawn_challenge)
+    eighths = [transform.args if transform else None for _, transform in fake_training]
+    assert eighths == [None, (4,), (2,), (1,)]
 
 
 def without_vgg16(recipe):
@@ -154,25 +227,24 @@ def test_display_table_has_no_empty_or_repeated_columns():
     assert list(table.columns) == ["accuracy", "only_first", "only_this", "p", "seconds"]
 
 
-def test_answer_names_only_the_significant_differences():
+def test_answer_names_settings_with_p_below_005():
+    table = pd.DataFrame(
+        {
+            "setting": ["first", "not run", "worse", "better", "limit", "equal"],
+            "correct": [20, np.nan, 10, 30, 12, 20],
+            "total": [40, np.nan, 40, 40, 40, 40],
+            "p": [np.nan, np.nan, 0.049, 0.001, 0.05, 1],
+        }
+    )
+    assert run.Result("dropout", add_intervals(table), {}).answer == (
+        "first: 20/40 = 50 % [35, 65]. Significantly different from it (p < 0.05), of 4 compared: "
+        "worse (10/40 = 25 % [14, 40]), better (30/40 = 75 % [60, 86])."
+    )
+
+
+def test_answer_of_a_saved_experiment_names_its_differences():
     assert xk.saved_experiment("learning_curve").answer == (
         "all: 206/269 = 77 % [71, 81]. Significantly different from it (p < 0.05), of 3 compared: "
         "an eighth (172/269 = 64 % [58, 69])."
     )
     assert xk.saved_experiment("dropout").answer.endswith("of 3 compared: none.")
-
-
-def test_plot_comparison_marks_rows_that_were_not_run():
-    table = pd.DataFrame(
-        {
-            "setting": ["a", "b", "c"],
-            "correct": [20, 30, np.nan],
-            "total": [40, 40, np.nan],
-            "published": [np.nan, 0.61, np.nan],
-        }
-    )
-    (axis,) = xk.plot_comparison(add_intervals(table), title="Which?").axes
-    assert [text.get_text() for text in axis.texts] == ["20/40", "30/40", "not run"]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]
-    dots, diamonds = axis.lines[0].get_xdata(), axis.lines[-1].get_xdata()
-    assert list(dots) == [0.5, 0.75] and list(diamonds) == [0.61]

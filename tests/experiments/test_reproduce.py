@@ -51,7 +51,7 @@ def test_reproduce_command_compares_published_and_measured(tmp_path):
 
 
 @pytest.mark.usefixtures("small_resnet50v2")
-def test_reproduce_killed_run_continues_and_measures_nothing_twice(tmp_path, monkeypatch, capsys):
+def test_reproduce_killed_run_measures_nothing_twice(tmp_path, monkeypatch, capsys):
     path, measured = tmp_path / "table.csv", []
 
     def run(self):
@@ -77,8 +77,65 @@ def test_reproduce_killed_run_continues_and_measures_nothing_twice(tmp_path, mon
     assert len(measured) == 6
 
 
+@pytest.mark.usefixtures("small_resnet50v2")
+def test_reproduce_rows_are_of_the_recipe_that_they_name(tmp_path, monkeypatch):
+    def run(self):  # instead of training, counts that depend on the recipe
+        correct = {"own": 1, "rescale": 2}[self.recipe.preprocessing]
+        correct += {"none": 0, "handout": 4}[self.recipe.augmentation]
+        counts = correct, 16, 0.1 * self.folds, self.recipe.batch_size
+        return self.key | dict(zip(COUNTS, counts, strict=True))
+
+    monkeypatch.setattr(module.Measurement, "run", run)
+    monkeypatch.setattr(module, "SLOW_RECIPES", ())
+    arguments = {"names": ["task2-resnet50v2"], "folds": 2, "seeds": (42, 1)}
+    table = reproduce(tmp_path / "t.csv", overrides={"batch_size": 20}, **arguments)
+    assert set(table["recipe"]) == {"task2-resnet50v2"}
+    columns = ["training", "measure", "seed", "correct", "loss", "seconds"]
+    assert table[columns].to_numpy().tolist() == [
+        ["repaired", "test", 42, 1, 0, 20],
+        ["repaired", "2-fold", 42, 1, 0.2, 20],
+        ["repaired", "test", 1, 1, 0, 20],
+        ["as published", "test", 42, 6, 0, 20],
+        ["as published", "2-fold", 42, 6, 0.2, 20],
+        ["as published", "test", 1, 6, 0, 20],
+    ]
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_measurement_counts_test_or_cross_validated_images(multiclass, monkeypatch, folds):
+    calls = []
+
+    def make_predictions(correct):
+        predicted = ["covid"] * correct + ["normal"] * (10 - correct)
+        table = pd.DataFrame({"true": "covid", "predicted": predicted})
+        return table.assign(probability_covid=0.6, probability_normal=0.4)
+
+    def train(recipe, task, seed):
+        calls.append(("train", recipe.name, seed))
+        return "model", None
+
+    def predict(model, images):
+        calls.append((model, images))
+        return make_predictions(7)
+
+    def cross_validate(recipe, task, folds, seed):
+        calls.append(("cross-validate", recipe.name, folds, seed))
+        return make_predictions(4)
+
+    monkeypatch.setattr(module.Recipe, "train", train)
+    monkeypatch.setattr(module.keras.utils, "clear_session", lambda: None)  # half a second
+    monkeypatch.setattr(module, "predict", predict)
+    monkeypatch.setattr(module, "cross_validate", cross_validate)
+    recipe = xk.recipes["task2-smallcnn"]
+    row = module.Measurement(recipe, multiclass, folds, {"seed": 1}).run()
+    expected = [("train", recipe.name, 1), ("model", multiclass.test)]
+    assert calls == ([("cross-validate", recipe.name, 2, 1)] if folds else expected)
+    assert (row["correct"], row["total"]) == ((4, 10) if folds else (7, 10))
+    assert row["loss"] == 0.511  # -ln 0.6
+
+
 @pytest.mark.slow
-def test_reproduce_phantoms_are_not_compared_with_published_scores(tmp_path):
+def test_reproduce_phantoms_are_not_compared_with_published(tmp_path):
     folder = tmp_path / "phantoms"
     xk.draw_phantoms(folder, images=120, shortcut=1.0)
     table = reproduce(tmp_path / "t.csv", ["task1-smallcnn"], data=folder, folds=0, seeds=[42])
@@ -93,7 +150,7 @@ def make_row(**values):
     return row | {"seconds": 10} | values
 
 
-def test_summarize_compares_the_median_seed_with_the_published_count():
+def test_summarize_compares_the_median_seed_with_published():
     seeds = [make_row(seed=s, correct=c, loss=0.1 * s) for s, c in ((1, 30), (2, 20), (3, 22))]
     folds = make_row(measure="5-fold", correct=200, total=269)
     (row,) = summarize(pd.DataFrame([*seeds, folds])).to_dict("records")
@@ -102,14 +159,33 @@ def test_summarize_compares_the_median_seed_with_the_published_count():
     assert str(row["published"]) == "28/36 = 78 % [62, 88]"
     assert row["difference"] == "-17 [-36, +5]"
     assert str(row["cross_validation"]).startswith("200/269")
+    assert row["published_loss"] == 0.6274 and row["seconds"] == 10
 
 
-def test_summarize_no_difference_has_no_negative_zero():
-    (row,) = summarize(pd.DataFrame([make_row(correct=28)])).to_dict("records")
-    assert row["difference"] == "+0 [-19, +19]" and row["loss"] == "0.000"
+@pytest.mark.parametrize(
+    ("correct", "difference"), [(36, "+22 [+8, +38]"), (5, "-64 [-77, -42]"), (28, "+0 [-19, +19]")]
+)
+def test_summarize_difference_is_above_0_if_measured_is_better(correct, difference):
+    (row,) = summarize(pd.DataFrame([make_row(correct=correct)])).to_dict("records")
+    assert str(row["published"]).startswith("28/36")
+    assert row["difference"] == difference
 
 
-def test_saved_reproduction_has_every_published_vgg16_recipe_twice():
+def test_summarize_keeps_trainings_networks_and_images_apart():
+    rows = [
+        make_row(correct=30),
+        make_row(correct=20, training="as published"),
+        make_row(correct=10, network="end_at=block4_pool"),
+        make_row(correct=15, images="phantoms 0"),
+    ]
+    table = summarize(pd.DataFrame(rows))
+    labels = ["repaired, ", "as published, ", "repaired, end_at=block4_pool", "repaired, "]
+    assert (table["training"] + ", " + table["network"]).tolist() == labels
+    assert table["measured"].map(str).str[:5].tolist() == ["30/36", "20/36", "10/36", "15/36"]
+    assert table["difference"].notna().tolist() == [True, True, True, False]  # of the phantoms
+
+
+def test_saved_reproduction_has_every_vgg16_recipe_twice():
     table = saved_reproduction()
     measured = {(row.recipe, row.training) for row in table.itertuples() if row.measure == "test"}
     for name in xk.recipes:

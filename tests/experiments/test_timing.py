@@ -1,12 +1,13 @@
 import pytest
-from tiny import xraykit
+from click.testing import CliRunner
 
 import xraykit as xk
+from xraykit.cli import cli
 from xraykit.experiments import timing
 
 
 @pytest.mark.slow
-def test_time_recipe_counts_frozen_layers_once_and_steps_in_every_epoch():
+def test_time_recipe_counts_frozen_once_and_steps_every_epoch():
     recipe = xk.recipes["task2-mobilenetv2"].override(image_size=32, epochs=10)
     times = xk.time_recipe(recipe)
     first = times.iloc[0]
@@ -27,12 +28,13 @@ def test_time_recipe_has_rows_for_cpu_and_gpu(monkeypatch):
     assert list(times["device"]) == ["cpu:0", "cpu:0", "gpu:0", "gpu:0"]
 
 
-def test_time_recipe_without_frozen_layers_computes_all_in_every_step():
+def test_time_recipe_nothing_frozen_has_no_time_per_image():
     times = xk.time_recipe(xk.recipes["task1-smallcnn"].override(image_size=32))
     assert len(times) == 2  # report B's times are of Task 2
     assert times["image_seconds"][0] == 0 and times["step_seconds"][0] > 0
 
 
-def test_doctor_command_unknown_recipe_prints_one_line():
-    done = xraykit("doctor", "--time", "task2-vgg")
-    assert done.returncode == 2 and "Unknown recipe 'task2-vgg'" in done.stderr
+def test_doctor_command_unknown_recipe_raises():
+    done = CliRunner().invoke(cli, ["doctor", "--time", "task2-vgg"])
+    assert isinstance(done.exception, xk.InputError)
+    assert "Unknown recipe 'task2-vgg'" in str(done.exception)

@@ -291,7 +291,7 @@ EXPERIMENTS = {
     "optimizers": Experiment(
         "Which optimizer, at which learning rate?",
         "Adam, RMSprop and SGD do not differ significantly, each at a suitable learning rate "
-        "(206, 203 and 200 of 269). SGD at 0.1 is worse (180 of 269, p = 0.04).",
+        "(206, 203 and 200 of 269). SGD at 0.1 is worse (180 of 269, p = 0.035).",
         _optimizers,
     ),
     "batch_sizes": Experiment(

@@ -100,7 +100,7 @@ def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
         )
     table = layout.merge(metadata[columns], on="path")
     properties = ["class", *(name for name in METADATA if len(set(table[name])) > 1)]
-    size = 3 * len(properties), 4
+    size = max(3 * len(properties), 7), 4  # the title is 7 inches wide
     figure, axes = plt.subplots(
         1, len(properties), figsize=size, layout="constrained", squeeze=False
     )

@@ -21,10 +21,12 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
     """
     check_kind(curves, Curves, "curves, xk.curves(predictions)")
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
-    styles = class_styles(list(curves.areas.index))
+    names = list(curves.areas.index)
+    # Of two classes only the second has a curve: in its own color, as in every figure.
+    styles = class_styles(names if len(names) > 1 else ["", *names])
     panels = list(zip(axes, ("sensitivity", "precision"), curves.areas.columns, strict=False))
-    for (name, style), line in zip(styles.items(), LINES * len(styles), strict=False):
-        points, color = curves.points[curves.points["class"] == name], style["color"]
+    for name, line in zip(names, LINES * len(names), strict=False):
+        points, color = curves.points[curves.points["class"] == name], styles[name]["color"]
         for axis, kind, area in panels:
             label = f"{name}: {curves.areas.loc[name, area]}"
             axis.plot(points["x"], points[kind], line, color=color, label=label)
