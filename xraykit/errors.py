@@ -6,8 +6,8 @@ from numbers import Integral
 from typing import Any
 
 MAX_SEED = 2**31  # NumPy rejects larger seeds, and some seeds get a number added
-WRONG_PATH = FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError
-WRONG_PATH += (PermissionError,)
+WRONG_PATH: tuple[type[OSError], ...] = (FileExistsError, FileNotFoundError, IsADirectoryError)
+WRONG_PATH += (NotADirectoryError, PermissionError)
 
 
 class XraykitError(Exception):
