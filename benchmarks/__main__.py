@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 ROUNDS, EPOCHS, HANDOUT_EPOCHS = 3, 100, 4
 TARGET = Path(__file__).parents[1] / "docs" / "bench.json"
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def main() -> None:

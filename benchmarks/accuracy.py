@@ -4,6 +4,7 @@ Not part of `make bench`, because it is slow: `python -m benchmarks accuracy NAM
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,12 @@ import xraykit as xk
 from xraykit import keras
 
 FOLDS, EPOCHS, SEEDS = 10, 15, (42, 1, 2)
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "MobileNetV2": {},
     "MobileNet": {"alpha": 0.75},
     "ResNet50": {"end_at": "conv4_block6_out"},
 }
-VARIANTS = {
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "augmentation": {
         "none": {},
         "the kit's": {"augmentation": "kit"},
@@ -80,7 +81,7 @@ def _load_task() -> xk.Task:
     return xk.load_task("multiclass")
 
 
-def _cross_validate(backbone: str, seed: int, **settings: object) -> pd.DataFrame:
+def _cross_validate(backbone: str, seed: int, **settings: Any) -> pd.DataFrame:
     keras.utils.clear_session()
     recipe = xk.recipes["task2-mobilenetv2"].override(
         backbone=backbone, epochs=EPOCHS, **NETWORKS[backbone], **settings

@@ -163,7 +163,7 @@ def _build_frozen_vgg16() -> Callable[[np.ndarray], np.ndarray]:
 
 def _read_pixels(root: Path, images: xk.ImageSet, pipeline: str) -> np.ndarray:
     if pipeline == "resized":
-        return images.pixels.astype(np.float32)
+        return np.asarray(images.pixels, np.float32)
     files = [root / path for path in images.paths]
     return np.stack([img_to_array(load_img(file, target_size=(SIZE, SIZE))) for file in files])
 

@@ -69,12 +69,12 @@ def _train(kind: str, task: xk.Task, epochs: int, precision: str, batch_size: in
     return time.perf_counter() - start
 
 
-def batches() -> dict[str, object]:
+def batches() -> dict[str, list[float]]:
     """Measure augmented images per second, with the handout's values for both."""
     root = os.environ["XRAYKIT_CHALLENGE_DIR"]
     task = xk.load_task("multiclass", root)
     images = task.development
-    floats = images.pixels.astype(np.float32)
+    floats = np.asarray(images.pixels, np.float32)
     files = [task.root / path for path in images.paths]
     rates: dict[str, list[float]] = {}
 

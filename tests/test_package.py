@@ -29,6 +29,24 @@ def test_import_is_fast_because_it_loads_no_heavy_package(name):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
+def test_public_names_types_are_known_to_a_checker(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import xraykit as xk\n"
+        "reveal_type(xk.load_task('binary'))\n"
+        "reveal_type(xk.recipes['task1-vgg16'])\n"
+        "xk.nonsense\n"
+    )
+    mypy = [sys.executable, "-m", "mypy", "--config-file", CLONE / "pyproject.toml"]
+    mypy += ["--cache-dir", tmp_path / "cache", script]
+    done = subprocess.run(mypy, capture_output=True, text=True, cwd=CLONE)
+    task, recipe, unknown, _ = done.stdout.splitlines()
+    assert task.endswith('note: Revealed type is "xraykit.data.tasks.Task"')
+    assert recipe.endswith('note: Revealed type is "xraykit.recipes.recipe.Recipe"')
+    assert unknown.endswith('error: Module has no attribute "nonsense"  [attr-defined]')
+
+
 def test_help_cuts_no_line_off():
     done = xraykit("--help", env={"COLUMNS": "80"})
     assert done.returncode == 0 and "reproduce" in done.stdout

@@ -3,10 +3,11 @@
 import difflib
 from collections.abc import Iterable
 from numbers import Integral
+from typing import Any
 
 MAX_SEED = 2**31  # NumPy rejects larger seeds, and some seeds get a number added
-WRONG_PATH = FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError
-WRONG_PATH += (PermissionError,)
+WRONG_PATH: tuple[type[OSError], ...] = (FileExistsError, FileNotFoundError, IsADirectoryError)
+WRONG_PATH += (NotADirectoryError, PermissionError)
 
 
 class XraykitError(Exception):
@@ -78,7 +79,7 @@ def check_kind(value: object, kind: type, expected: str) -> None:
         raise InputError(f"Expected {expected}; found {actual}")
 
 
-def check_whole_number(name: str, value: object, minimum: int) -> None:
+def check_whole_number(name: str, value: Any, minimum: int) -> None:
     """Raise InputError unless the value is a whole number from `minimum` to `MAX_SEED`."""
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or not minimum <= value <= MAX_SEED:

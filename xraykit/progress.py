@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from tqdm.std import tqdm
@@ -23,7 +23,7 @@ def bar(items: Iterable, description: str, *, total: int | None = None) -> tqdm:
     return tqdm(items, description, total, disable=hidden, leave=False, file=sys.stdout)
 
 
-def thread_map(function: Callable, *items: Sequence, doing: str | None = None) -> list:
+def thread_map(function: Callable, *items: Collection, doing: str | None = None) -> list:
     """Return the function's values for the items, in order, computed in threads.
 
     For work on images, during which Pillow, OpenCV and NumPy release Python's lock. A description

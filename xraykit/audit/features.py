@@ -59,8 +59,8 @@ def find_text_like_regions(
         limits = zip(sizes, (HEIGHTS, WIDTHS), strict=True)
         if all(low <= size <= high for size, (low, high) in limits):
             centers = [(side.start + side.stop) / 2 for side in box]
-            place = tuple(int(at > MARGIN) + int(at > SIDE - MARGIN) for at in centers)
-            yield place, box, regions[box] == number
+            row, column = (int(at > MARGIN) + int(at > SIDE - MARGIN) for at in centers)
+            yield (row, column), box, regions[box] == number
 
 
 def brightness(path: Path, gray: np.ndarray) -> np.ndarray:

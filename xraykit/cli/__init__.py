@@ -32,6 +32,8 @@ for _group in (classroom, images, machine, research, runs):
 class _SignalError(SystemExit):
     """A signal that ends the command; a kind of SystemExit, which asyncio and click let through."""
 
+    code: int
+
 
 def _raise_signal(number: int, frame: object) -> None:
     raise _SignalError(number)
@@ -48,8 +50,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise_signal)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a pipe may not be able to encode ✓
+    for stream in (sys.stdout, sys.stderr):  # a pipe may not be able to encode ✓
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         cli()
     except _SignalError as error:

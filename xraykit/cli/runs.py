@@ -1,6 +1,7 @@
 """Notebooks run headless: run, demo, collect, card."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,7 +25,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--kernel", help="Jupyter kernel; by default the one that the notebook names.")
 @click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
 @click.option("--again", is_flag=True, help="Run even if --out holds a complete run; replace it.")
-def run(notebook: str, out: Path, **options: object) -> None:
+def run(notebook: str, out: Path, **options: Any) -> None:
     """Run a notebook headless and save its results.
 
     NOTEBOOK is task1, task2 or a path. The output folder receives the executed notebook, its HTML

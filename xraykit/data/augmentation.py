@@ -1,7 +1,7 @@
 """Augmentation: random views of an image, slightly rotated, shifted, scaled and brightened."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -80,7 +80,8 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= limit:
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if not is_number or not 0 <= value <= limit:
                 raise InputError(f"{name}={value!r}: expected a number from 0 to {limit}")
         if self.fill not in FILL:
             raise unknown("fill", self.fill, FILL)
@@ -101,7 +102,7 @@ class Augmentation:
         )
 
     def views(
-        self, pixels: np.ndarray, *, digests: Sequence[str], seed: int, numbers: Sequence[int]
+        self, pixels: np.ndarray, *, digests: Sequence[str], seed: int, numbers: Iterable[int]
     ) -> np.ndarray:
         """Return one view of each image.
 
@@ -111,7 +112,7 @@ class Augmentation:
         digests : sequence of str
             Identity of each image, such as `ImageSet.digests`.
         seed : int
-        numbers : sequence of int
+        numbers : iterable of int
             Number of the view of each image.
 
         Returns

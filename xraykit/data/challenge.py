@@ -163,8 +163,8 @@ def compare_with_manifest(folder: Path) -> ManifestComparison:
             missing.append(row.path)
     known, used = set(rows["sha256"]), set(different.values())
     unknown = [path for path in files if digests[path] not in known and path not in used]
-    unknown = tuple(path.relative_to(folder) for path in unknown)
-    return ManifestComparison(same, different, tuple(missing), unknown)
+    relative = tuple(path.relative_to(folder) for path in unknown)
+    return ManifestComparison(same, different, tuple(missing), relative)
 
 
 def import_challenge(source: Path, destination: Path = DATA) -> ManifestComparison:

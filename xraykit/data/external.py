@@ -83,7 +83,7 @@ def load_external(image_size: int = 224) -> dict[str, ImageSet]:
         If `XRAYKIT_EXTERNAL_DIR` is not set (`NoExternalFolderError`), or has none of the groups.
     """
     root = _find_root()
-    image_sets = {}
+    image_sets: dict[str, ImageSet] = {}
     for place, group in GROUP_NAMES.items():
         if (root / place).is_dir() and list_files(root / place):
             label = place.partition("/")[2]

@@ -138,12 +138,12 @@ def read_folders(
         _check_skipped(folders[key], skipped, n_files[key])
     images = {}
     for split, part in usable.items():
-        paths, relative, labels, pixels, digests = zip(*part, strict=True)
+        paths, names, labels, pixels, digests = zip(*part, strict=True)
         images[split] = ImageSet(
             np.stack(pixels) if in_memory else FilePixels(paths, pixels, image_size),
             np.array([classes.index(label) for label in labels]),
-            relative,
-            tuple(map(find_patient, relative, digests)),
+            names,
+            tuple(map(find_patient, names, digests)),
             classes,
         )
     skipped = [file for part in unusable.values() for file in part]
@@ -152,7 +152,7 @@ def read_folders(
 
 def _check_conflicts(files: list[tuple]) -> None:
     """Raise InputError if one image is in the folders of two classes."""
-    first_files = {}
+    first_files: dict[str, tuple[str, str]] = {}
     for _, path, label, _, digest in files:
         first_label, first_path = first_files.setdefault(digest, (label, path))
         if first_label != label:

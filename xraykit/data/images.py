@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
 
 from ..errors import InputError, check_kind
 from ..progress import thread_map
@@ -57,7 +58,9 @@ class ImageSet:
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of each image's pixels."""
-        return getattr(self.pixels, "digests", None) or tuple(map(pixel_digest, self.pixels))
+        if isinstance(self.pixels, FilePixels):
+            return self.pixels.digests
+        return tuple(map(pixel_digest, self.pixels))
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "ImageSet":
         """Return the images at `rows`, in that order."""
@@ -71,11 +74,14 @@ class ImageSet:
 
     def join(self, other: "ImageSet") -> "ImageSet":
         """Return these images followed by those of `other`."""
-        pixels = (self.pixels, other.pixels)
-        in_files = all(isinstance(part, FilePixels) for part in pixels)
+        pixels: np.ndarray | FilePixels
+        if isinstance(self.pixels, FilePixels) and isinstance(other.pixels, FilePixels):
+            pixels = self.pixels.join(other.pixels)
+        else:
+            pixels = np.concatenate([self.pixels, other.pixels])
         return dataclasses.replace(
             self,
-            pixels=FilePixels.join(*pixels) if in_files else np.concatenate(pixels),
+            pixels=pixels,
             labels=np.concatenate([self.labels, other.labels]),
             paths=self.paths + other.paths,
             patients=self.patients + other.patients,
@@ -133,7 +139,7 @@ class FilePixels:
         images = thread_map(lambda row: self._decode(row)[tuple(rest)], np.arange(len(self))[rows])
         return np.stack(images) if images else np.empty((0, *self.shape[1:]), np.uint8)[:, *rest]
 
-    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "FilePixels":
@@ -145,7 +151,7 @@ class FilePixels:
         """Return these images followed by those of `other`."""
         return FilePixels(self.files + other.files, self.digests + other.digests, self.image_size)
 
-    def _decode(self, row: int) -> np.ndarray:
+    def _decode(self, row: int | np.integer) -> np.ndarray:
         path = self.files[row]
         try:
             image, _ = read_image(path, self.image_size)
@@ -160,7 +166,7 @@ class FilePixels:
 
 def pixel_digest(image: np.ndarray) -> str:
     """Return the SHA-256 of one image's pixels."""
-    return sha256(np.ascontiguousarray(image)).hexdigest()
+    return sha256(np.ascontiguousarray(image).data).hexdigest()
 
 
 class UnusableImageError(Exception):
@@ -238,7 +244,7 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
 
 
 def _to_gray_or_rgb(image: Image.Image, content: bytes) -> Image.Image:
-    rawmode = str(image.tile[0].args) if image.format == "PNG" else ""
+    rawmode = str(image.tile[0].args) if isinstance(image, PngImageFile) else ""
     deep = image.mode.startswith(("I", "F")) or ";16" in rawmode
     if rawmode.startswith("LA;16") or (deep and "transparency" in image.info):
         raise UnusableImageError("16-bit with transparency: save it without transparency")

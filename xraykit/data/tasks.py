@@ -69,7 +69,7 @@ class Task:
         digest = sha256()
         for row in np.argsort(images.paths):
             digest.update(images.paths[row].encode())
-            digest.update(images.pixels[row])
+            digest.update(images.pixels[row].data)
         return digest.hexdigest()
 
     def __repr__(self) -> str:

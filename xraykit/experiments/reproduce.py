@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -50,7 +51,7 @@ class Measurement:
     recipe: Recipe
     task: Task
     folds: int
-    key: dict[str, object]
+    key: dict[str, Any]
 
     def run(self) -> dict[str, object]:
         """Train, and return the row: the key, correct, total, loss and seconds."""
@@ -259,7 +260,7 @@ def _estimate_time(todo: Sequence[Measurement]) -> str:
     return f"{len(todo)} left, {' and '.join(parts)}."
 
 
-def _describe(row: Mapping[str, object]) -> str:
+def _describe(row: Mapping[str, Any]) -> str:
     details = ", ".join(filter(None, [row["training"], row["network"]]))
     measured = Proportion(int(row["correct"]), int(row["total"]))
     return (

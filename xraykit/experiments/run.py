@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,8 +30,8 @@ from .experiments import EXPERIMENTS, Setting
 
 COUNTS = ("correct", "total", "only_first", "only_this", "test_correct", "test_total")
 # The columns of a table; `add_intervals` inserts low and high after total.
-COLUMNS = ("setting", "correct", "total", "only_first", "only_this", "p", "published")
-COLUMNS += ("test_correct", "test_total", "parameters", "trainable", "seconds", "note")
+COLUMNS: tuple[str, ...] = ("setting", "correct", "total", "only_first", "only_this", "p")
+COLUMNS += ("published", "test_correct", "test_total", "parameters", "trainable", "seconds", "note")
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +190,7 @@ def saved_experiment(name: str) -> Result:
 
 def _run_setting(
     setting: Setting, task: Task, folds: int, seed: int, is_tested: bool
-) -> tuple[dict[str, object], pd.DataFrame | None, pd.DataFrame | None]:
+) -> tuple[dict[str, Any], pd.DataFrame | None, pd.DataFrame | None]:
     """Return the row of a setting, its cross-validated predictions, and its t-SNE map."""
     start = time.perf_counter()
     recipe, note = find_runnable(setting.recipe)
@@ -218,7 +219,7 @@ def _compare_with_first(table: pd.DataFrame, predictions: dict[str, pd.DataFrame
     """Add the intervals, and the paired tests of each row that was run against the first one."""
     first, *others = predictions
     tests = {label: mcnemar(predictions[first], predictions[label]) for label in others}
-    corrected = holm([p for *_, p in tests.values()]) if tests else []
+    corrected = holm([p for *_, p in tests.values()])
     for (label, (only_first, only_this, _)), p in zip(tests.items(), corrected, strict=True):
         row = table["setting"] == label
         table.loc[row, ["only_first", "only_this", "p"]] = only_first, only_this, float(f"{p:.2g}")

@@ -60,13 +60,13 @@ def fill_text_marks(images: ImageSet, reference: ImageSet) -> np.ndarray:
 
     def fill(pixels: np.ndarray) -> np.ndarray:
         gray = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (SIDE, SIDE))
-        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask: np.ndarray = np.zeros((SIDE, SIDE), np.uint8)
         for place, box, region in find_text_like_regions(gray):
             if place != (1, 1):
                 mask[box] |= region
         mask = cv2.dilate(mask, np.ones((DILATION, DILATION), np.uint8))
         mask = cv2.resize(255 * mask, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
-        return cv2.inpaint(pixels, np.uint8(mask > 0), RADIUS, cv2.INPAINT_TELEA)
+        return cv2.inpaint(pixels, (mask > 0).astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
 
     return np.stack(thread_map(fill, images.pixels[:]))
 
@@ -100,7 +100,7 @@ def _to_gray(images: ImageSet) -> np.ndarray:
 def _average_classes(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the mean of the classes' means, rounded, so that all classes have equal weight."""
     means = [values[labels == label].mean(axis=0) for label in np.unique(labels)]
-    return np.round(np.mean(means, axis=0)).astype(np.uint8)
+    return np.mean(means, axis=0).round().astype(np.uint8)
 
 
 PERTURBATIONS = {

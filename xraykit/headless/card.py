@@ -50,7 +50,7 @@ def write_card(folder: str | Path) -> tuple[Path, Path]:
         )
     card = render_markdown(results)
     title, _, rest = card.partition("\n")
-    html = mistune.create_markdown(escape=True, plugins=["table"])(rest)
+    html = str(mistune.create_markdown(escape=True, plugins=["table"])(rest))
     for tag, scrollable in SCROLLABLE.items():  # on a narrow screen, by the keyboard too
         html = html.replace(tag, scrollable)
     paths = folder / "card.md", folder / "card.html"

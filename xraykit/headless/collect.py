@@ -126,7 +126,7 @@ def _row(results: dict) -> dict[str, object]:
         row[name] = str(Proportion(score["correct"], score["total"])) if score else None
         row |= {f"{name}_{part}": score.get(part) for part in PARTS}
     return row | {
-        "best_baseline": _best_baseline(results.get("audit")),
+        "best_baseline": _best_baseline(results.get("audit") or {}),
         "notebook": results.get("notebook"),
         "images": f"{images}{' phantoms' if task.get('phantoms') else ''}" if task else None,
         "test_loss": scores.get("test", {}).get("loss"),
@@ -136,8 +136,8 @@ def _row(results: dict) -> dict[str, object]:
     }
 
 
-def _best_baseline(audit: dict | None) -> str | None:
-    for row in (audit or {}).get("baselines", []):
+def _best_baseline(audit: dict) -> str | None:
+    for row in audit.get("baselines", []):
         if row["name"] == audit.get("best_baseline") and row["split"] == "test":
             return f"{row['name']} {Proportion(row['correct'], row['total'])}"
     return None

@@ -5,7 +5,7 @@ import json
 import math
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -72,7 +72,7 @@ def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
         reason = str(error).strip().partition("\n")[0][:100]
         raise InputError(f"{path} is not a Jupyter notebook: {reason}") from error
     notebook.metadata["kernelspec"] = _find_kernel(
-        path, kernel or notebook.metadata.get("kernelspec", {}).get("name")
+        path, kernel or notebook.metadata.get("kernelspec", {}).get("name") or ""
     )
     notebook.cells = [cell for cell in notebook.cells if not _has_tag(cell, "injected-parameters")]
     tagged = [cell for cell in notebook.cells if _has_tag(cell, PARAMETERS)]
@@ -89,12 +89,12 @@ def _has_tag(cell: NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
 
-def _find_kernel(path: Path, kernel: str | None) -> dict[str, str]:
+def _find_kernel(path: Path, kernel: str) -> dict[str, str]:
     """Return the kernel's specification for the notebook's metadata."""
     specs = KernelSpecManager()
     names = ", ".join(sorted(specs.find_kernel_specs()))
     try:
-        spec = specs.get_kernel_spec(kernel or "")
+        spec = specs.get_kernel_spec(kernel)
     except (NoSuchKernel, ValueError) as error:
         reason = f"names the kernel {kernel!r}, not installed here" if kernel else "names no kernel"
         raise InputError(f"{path} {reason}: pass --kernel with one of {names}") from error
@@ -201,7 +201,7 @@ def parse_settings(text: str) -> dict:
     raise InputError(f'{text!r}: expected names and values as JSON, such as {{"epochs": 20}}')
 
 
-TYPES = {
+TYPES: dict[str, tuple[str, Callable[[str], object]]] = {
     "str": ("text", str),
     "int": ("a whole number, such as 10", int),
     "float": ("a number, such as 0.001", _parse_finite),

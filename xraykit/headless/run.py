@@ -122,7 +122,7 @@ def run(
         paths = {"input_path": str(source), "output_path": str(target / source.name)}
         executed.metadata.papermill.update(paths)
         write_report(executed, work / report.name, hide_inputs=hide_inputs)
-        details = {
+        details: dict[str, object] = {
             "status": error.status if error else "done",
             "error": place or None,
             "notebook": source.stem,

@@ -95,12 +95,12 @@ def _bootstrap_curves(
     ).confidence_interval
     estimates = np.stack([measure(*groups), interval.low, interval.high])
     areas = {kind: _format_area(*estimates[:, i]) for i, kind in enumerate(AREAS)}
-    areas |= {"of the class": is_class.sum(), "images": len(is_class), "patients": len(patients)}
+    counts = {"of the class": is_class.sum(), "images": len(is_class), "patients": len(patients)}
     points = {"class": name, "x": GRID}
     for kind, start in (("sensitivity", 2), ("precision", 2 + len(GRID))):
         for suffix, values in zip(("", "_low", "_high"), estimates, strict=True):
             points[kind + suffix] = values[start : start + len(GRID)]
-    return pd.DataFrame(points), areas
+    return pd.DataFrame(points), {**areas, **counts}
 
 
 def _format_area(area: float, low: float, high: float) -> str:

@@ -148,10 +148,11 @@ def _bayes(sensitivity: float, specificity: float, prevalence: float) -> tuple[f
     """Return the positive and the negative predictive value."""
     positive = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     negative = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
-    return tuple(
+    first, second = (
         correct / (correct + wrong) if correct + wrong else np.nan
         for correct, wrong in (positive, negative)
     )
+    return first, second
 
 
 def summarize_cross_validation(predictions: pd.DataFrame) -> str:

@@ -149,7 +149,8 @@ def _build(name: str, alpha: float, scaling: str, image_size: int) -> keras.Mode
 
 
 def _scale_pixels(scaling: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
-    scale, offset = 1 / 127.5, -1.0
+    scale: float | list[float] = 1 / 127.5
+    offset: float | list[float] = -1.0
     if scaling == "caffe":
         pixels = pixels[..., ::-1]
         scale, offset = 1.0, [-103.939, -116.779, -123.68]

@@ -1,6 +1,7 @@
 """Classifiers: a backbone with a head that ends in class probabilities."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from .._keras import keras
 from ..data.images import ImageSet, check_images
@@ -25,7 +26,7 @@ def build_classifier(
     *,
     head: Sequence[keras.Layer] | None = None,
     seed: int = 42,
-    **backbone_options: object,
+    **backbone_options: Any,
 ) -> keras.Model:
     """Build a flat classifier from raw RGB pixels (0 to 255) to class probabilities.
 

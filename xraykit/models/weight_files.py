@@ -28,7 +28,7 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
     if name == "MobileNet":
         keras_alpha = "1_0" if alpha == 1 else str(alpha * 10).replace(".", "_")
     width = "" if alpha == 1 else f"_{str(alpha).replace('.', '_')}_224"
-    files = {
+    files: dict[str, str | None] = {
         KERAS_FILES[name].format(alpha=keras_alpha): None,
         f"{name.lower()}{width}_notop.weights.h5": None,
     }

@@ -77,7 +77,7 @@ def half_space(normal: Sequence[float], offset: float, view: View) -> Span:
     nx, ny, nz = view.pose.apply(normal)
     nz = nz if abs(nz) > 1e-3 else 1e-3  # avoid division by 0 for rays in the plane
     z = ((offset - nx * view.x - ny * view.y) / nz).astype(np.float32)
-    return (z, np.float32(np.inf)) if nz > 0 else (np.float32(-np.inf), z)
+    return (z, np.array(np.inf, np.float32)) if nz > 0 else (np.array(-np.inf, np.float32), z)
 
 
 def path_length(span: Span) -> np.ndarray:

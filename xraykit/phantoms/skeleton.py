@@ -25,10 +25,10 @@ def draw_skeleton(
     return PointCloud.join([*parts, _draw_vertebra(gap, depth, step).repeat_at(levels)])
 
 
-def _draw_rib(y: float, fall: float, width: float, depth: float, reach: float) -> np.ndarray:
+def _draw_rib(start: float, fall: float, width: float, depth: float, reach: float) -> np.ndarray:
     """Return the center line of a left rib from the spine, `reach` radians to the front."""
     angle = np.linspace(0.1, reach, 60)
-    y = y + fall * (angle / np.pi) ** 1.3 - 0.08 * np.sin(angle)
+    y = start + fall * (angle / np.pi) ** 1.3 - 0.08 * np.sin(angle)
     bulge = np.sqrt(np.clip(1 - ((y - 0.42) / 1.52) ** 2, 0.02, 1))
     x = width * bulge * (0.1 + 0.9 * np.sin(angle))
     return np.column_stack([x, y, -1.05 * depth * bulge * np.cos(angle)])

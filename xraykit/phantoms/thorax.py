@@ -69,14 +69,14 @@ class Thorax:
     """One person's chest."""
 
     scale: float  # centimeters per unit of length
-    lungs: tuple[Ellipsoid, Ellipsoid]  # right and left, before organs displace them
+    lungs: tuple[Ellipsoid, ...]  # right and left, before organs displace them
     organs: tuple[Ellipsoid, ...]  # heart, mediastinum, both domes of the diaphragm
     body: tuple[Ellipsoid, ...]  # trunk, shoulders, neck, arms
     gas: Ellipsoid  # the gastric bubble
     bones: PointCloud
     vessels: PointCloud
     airways: PointCloud
-    trees: tuple[np.ndarray, np.ndarray]  # vessels of each side: start, end, radius, shape (n, 7)
+    trees: tuple[np.ndarray, ...]  # vessels of each side: start, end, radius, shape (n, 7)
 
     def project(self, view: View) -> tuple[np.ndarray, np.ndarray]:
         """Return attenuation and aeration along each ray, both of shape (height, width).

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -39,14 +40,14 @@ def plot_tsne(
         A notebook displays it if the call is the last line of a cell.
     """
     named_models = {"": models} if isinstance(models, keras.Model) else models
-    values = [perplexity] if isinstance(perplexity, Real) else perplexity
-    values = dict.fromkeys(limit_perplexity(value, images) for value in values)  # no duplicates
+    values = [perplexity] if isinstance(perplexity, float | Real) else perplexity
+    limited = dict.fromkeys(limit_perplexity(value, images) for value in values)  # no duplicates
     layouts = {
         ", ".join(filter(None, [name, f"perplexity {value:.3g}"])): tsne(
             model, images, perplexity=value, seed=seed
         )
         for name, model in named_models.items()
-        for value in values
+        for value in limited
     }
     return plot_layouts(layouts, images.class_names, note=f"seed {seed}")
 
@@ -123,7 +124,7 @@ def _draw_points(
 ) -> None:
     for value, style in class_styles(values).items():
         points = layout[layout[by] == value]
-        look = {"marker": style["marker"], "s": 28, "alpha": 0.75}
+        look: dict[str, Any] = {"marker": style["marker"], "s": 28, "alpha": 0.75}
         if is_hollow:
             look |= {"facecolors": "none", "edgecolors": style["color"], "linewidths": 1.3}
         else:

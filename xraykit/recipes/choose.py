@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from .recipe import Recipe
 AUTO = "auto"
 SAVED = Path(__file__).with_name("saved")
 # Where the weights of a whole network are not available: its part or width to try instead.
-SMALLER_NETWORKS = {
+SMALLER_NETWORKS: dict[str, dict[str, Any]] = {
     "ResNet50": {"end_at": "conv4_block6_out"},
     "ResNet50V2": {"end_at": "conv4_block6_out"},
     "MobileNet": {"alpha": 0.75},

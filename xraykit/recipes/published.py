@@ -20,9 +20,9 @@ HANDOUT_LIMITS = (
 )
 HANDOUT_RATE = "Adam's learning rate is not stated: assumed to be the handout's"
 FEATURES = {"units": 256, "activation": "relu", "name": "features"}
-FLAT = (("Flatten", {}), ("Dense", FEATURES))
-POOLED = (("GlobalAveragePooling2D", {}), ("Dense", FEATURES), ("Dropout", {"rate": 0.2}))
-NORMALIZED = (POOLED[0], ("BatchNormalization", {}), POOLED[1], ("Dropout", {"rate": 0.5}))
+FLAT = ("Flatten", ("Dense", FEATURES))
+POOLED = ("GlobalAveragePooling2D", ("Dense", FEATURES), ("Dropout", {"rate": 0.2}))
+NORMALIZED = (POOLED[0], "BatchNormalization", POOLED[1], ("Dropout", {"rate": 0.5}))
 
 
 def _add_dropout(rate: float) -> tuple:

@@ -1,12 +1,12 @@
 """A recipe: one configuration as data, from network to number of epochs, with its source."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from types import NoneType
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task
@@ -28,13 +28,17 @@ KINDS = {  # what a setting of each type may be, and how a message calls it
     tuple: (tuple, "a list"),
     NoneType: (NoneType, "None"),
 }
-AUGMENTATIONS = {"none": lambda: None, "kit": Augmentation, "handout": Augmentation.handout}
+AUGMENTATIONS: dict[str, Callable[[], Augmentation | None]] = {
+    "none": lambda: None,
+    "kit": Augmentation,
+    "handout": Augmentation.handout,
+}
 NETWORK = ("weights", "alpha", "end_at", "trainable_from", "batch_norm", "preprocessing")
-TRAINING = ("epochs", "batch_size", "optimizer", "n_views", "use_feature_cache", "precision")
-TRAINING += ("early_stopping", "restore_best_weights")
+TRAINING: tuple[str, ...] = ("epochs", "batch_size", "optimizer", "n_views", "use_feature_cache")
+TRAINING += ("precision", "early_stopping", "restore_best_weights")
 # These describe a recipe; the other fields are its settings, which `override` changes.
-DESCRIPTION = ("name", "source", "task", "published", "assumptions", "original_settings", "changed")
-DESCRIPTION += ("stands_in_for",)
+DESCRIPTION: tuple[str, ...] = ("name", "source", "task", "published", "assumptions")
+DESCRIPTION += ("original_settings", "changed", "stands_in_for")
 # These have a line in a recipe's text; the others are printed if they differ from the default.
 PRINTED = ("backbone", "head", "optimizer", "learning_rate", "epochs", "batch_size")
 
@@ -146,7 +150,7 @@ class Recipe:
         object.__setattr__(self, "head", tuple(_parse_layer(layer) for layer in self.head))
         check_rate(self.learning_rate, self.epochs)
 
-    def override(self, **changes: object) -> "Recipe":
+    def override(self, **changes: Any) -> "Recipe":
         """Return this recipe with other settings.
 
         With another backbone, alpha, end_at and trainable_from are reset unless given.
@@ -184,11 +188,11 @@ class Recipe:
         """
         return [_build_layer(name, options) for name, options in self.head]
 
-    def network_options(self) -> dict[str, object]:
+    def network_options(self) -> dict[str, Any]:
         """Return the arguments of `xk.backbone`, apart from the backbone's name."""
         return {name: getattr(self, name) for name in (*NETWORK, "image_size")}
 
-    def training_options(self, task: Task) -> dict[str, object]:
+    def training_options(self, task: Task) -> dict[str, Any]:
         """Return the arguments of `xk.train`, apart from model, task and seed."""
         steps = -(-len(task.train) // self.batch_size)
         return {name: getattr(self, name) for name in TRAINING} | {
@@ -263,13 +267,10 @@ class Recipe:
 SETTINGS = [setting.name for setting in fields(Recipe) if setting.name not in DESCRIPTION]
 
 
-def _check_type(name: str, value: object, types: Sequence[type]) -> None:
+def _check_type(name: str, value: Any, types: Sequence[type]) -> None:
     for kind in types:
-        if (
-            isinstance(value, KINDS[kind][0])
-            and isinstance(value, bool) == (kind is bool)
-            and (kind is not float or math.isfinite(value))
-        ):
+        is_kind = isinstance(value, KINDS[kind][0]) and isinstance(value, bool) == (kind is bool)
+        if is_kind and (kind is not float or math.isfinite(value)):
             return
     expected = " or ".join(KINDS[kind][1] for kind in types)
     raise InputError(f"{name}={value!r}: expected {expected}")

@@ -3,7 +3,7 @@
 import math
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, unknown
 
@@ -78,15 +78,14 @@ def build_rate(
     return schedule(decay_steps=decay_steps, **options)
 
 
-def _check_pieces(boundaries: object, values: object) -> None:
+def _check_pieces(boundaries: Any, values: Any) -> None:
     for name, numbers in (("boundaries", boundaries), ("values", values)):
         if not isinstance(numbers, list | tuple):
             raise InputError(f"learning_rate: {name}={numbers!r}: expected a list of numbers")
     are_whole = all(
-        isinstance(epoch, Integral) and not isinstance(epoch, bool) and epoch > 0
-        for epoch in boundaries
+        isinstance(epoch, Integral) and not isinstance(epoch, bool) for epoch in boundaries
     )
-    if not boundaries or not are_whole or any(a >= b for a, b in pairwise(boundaries)):
+    if not boundaries or not are_whole or any(a >= b for a, b in pairwise([0, *boundaries])):
         raise InputError(
             f"learning_rate: boundaries={list(boundaries)}: expected one or more epochs, whole "
             "numbers above 0 in increasing order"
@@ -101,7 +100,7 @@ def _check_pieces(boundaries: object, values: object) -> None:
         )
 
 
-def _check_positive(name: str, value: object) -> None:
+def _check_positive(name: str, value: Any) -> None:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0 < value < math.inf:
         raise InputError(f"{name}={value!r}: expected a number above 0")

@@ -55,7 +55,7 @@ class Views:
         return [
             sha256(f"{drawn} {number if drawn else ''} {digest}".encode()).hexdigest()[:32]
             for digest in self.images.digests
-            for number in range(self.count)
+            for number in range(self.count)  # type: ignore[arg-type]  # not None in a cache
         ]
 
 
@@ -108,11 +108,11 @@ class Batches:
         epoch, and prepares batches that are never used.)
         """
         signature = [(part.dtype, (None, *part.shape[1:])) for part in self[0]]
-        reference = weakref.ref(self)  # TensorFlow keeps the function until the process ends
+        batches = weakref.proxy(self)  # TensorFlow keeps the function until the process ends
 
         def load_batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             types = [dtype for dtype, _ in signature]
-            tensors = tf.numpy_function(lambda index: reference()[index], [number], types)
+            tensors = tf.numpy_function(lambda index: batches[index], [number], types)
             for tensor, (_, shape) in zip(tensors, signature, strict=True):
                 tensor.set_shape(shape)
             return tuple(tensors)

@@ -14,6 +14,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -71,7 +72,8 @@ class CacheFiles:
 
     def __init__(self, network: str, description: str, dtype: str = "float16") -> None:
         self.folder = cache_folder() / sha256(f"{network} {dtype}".encode()).hexdigest()[:32]
-        self.description, self.dtype, self.in_use = description, dtype, set()
+        self.description, self.dtype = description, dtype
+        self.in_use: set[Path] = set()
 
     def load_rows(self, keys: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]) -> Rows:
         """Return the features of `keys`, after computing and storing the missing ones.
@@ -151,7 +153,7 @@ class CacheFiles:
         atomic_write(path.with_suffix(".json"), lambda unfinished: unfinished.write_text(text))
 
     def _write_array(
-        self, positions: np.ndarray, compute: Callable, dtype: str, digest: object, path: Path
+        self, positions: np.ndarray, compute: Callable, dtype: str, digest: Any, path: Path
     ) -> None:
         """Compute features and write them to an .npy file chunk by chunk, to need little memory."""
         chunks = np.split(positions, range(CHUNK, len(positions), CHUNK))

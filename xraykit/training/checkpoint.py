@@ -7,6 +7,7 @@ import time
 import zipfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Checkpoint(keras.callbacks.Callback):
             best = [name for name in self.state if name.startswith("best_")]
             self.stopping.best_weights = [self.state[f"best_{i}"] for i in range(len(best))] or None
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Save the current state."""
         self.epochs.append({name: float(value) for name, value in logs.items()})
         self.seconds = time.perf_counter() - self.start
@@ -106,7 +107,7 @@ def checkpoint_path(model: keras.Model, task: Task, **arguments: object) -> Path
         text += f"{part.digests} {part.labels.tolist()}"
     digest = sha256(text.encode())
     for array in model.get_weights():
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array))  # type: ignore[arg-type]
     return Path(folder, f"{digest.hexdigest()[:32]}.npz")
 
 
@@ -118,7 +119,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         return {}
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda partial: np.savez(partial, **arrays))

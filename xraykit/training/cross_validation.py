@@ -20,8 +20,13 @@ from .predict import predict
 class Trainable(Protocol):
     """An object that builds and trains a new model on each call, such as a recipe."""
 
-    restore_best_weights: bool
-    early_stopping: int | None
+    @property
+    def restore_best_weights(self) -> bool:
+        """As in `train`."""
+
+    @property
+    def early_stopping(self) -> int | None:
+        """As in `train`."""
 
     def train(self, task: Task, seed: int) -> tuple[keras.Model, pd.DataFrame]:
         """Return a model trained on `task.train`, and its history."""

@@ -27,7 +27,7 @@ class FeatureCache:
         parts = [describe_structure(network), keras.__version__, tf.__version__]
         digest = sha256(" ".join(parts).encode())
         for weight in network.get_weights():
-            digest.update(np.ascontiguousarray(weight))
+            digest.update(np.ascontiguousarray(weight))  # type: ignore[arg-type]
         last = network.layers[-1]
         shape = "×".join(map(str, last.output.shape[1:]))
         precision = last.dtype_policy.name

@@ -1,15 +1,15 @@
 """The optimizers of `train`."""
 
 from functools import partial
+from typing import TypeAlias
 
 from .._keras import keras, tf
 
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
+LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
-def build_optimizer(
-    name: str, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
-) -> keras.optimizers.Optimizer:
+def build_optimizer(name: str, learning_rate: LearningRate) -> keras.optimizers.Optimizer:
     """Return one of Keras' optimizers, with Keras' defaults except for the learning rate.
 
     Adam's steps use TensorFlow's fused kernel: the same formula, in one pass over the weights

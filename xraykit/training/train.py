@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from .batches import Batches, Views
 from .cache_folder import CacheError
 from .checkpoint import Checkpoint, checkpoint_path
 from .feature_cache import FeatureCache
-from .optimizers import OPTIMIZERS, build_optimizer
+from .optimizers import OPTIMIZERS, LearningRate, build_optimizer
 from .precision import PRECISIONS, choose_precision, set_precision
 
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
@@ -37,7 +38,7 @@ def train(
     *,
     epochs: int,
     batch_size: int = 10,
-    learning_rate: float | Schedule = 5e-4,
+    learning_rate: LearningRate = 5e-4,
     optimizer: str = "adam",
     augmentation: Augmentation | None = None,
     n_views: int = 8,
@@ -184,16 +185,16 @@ def _check_type(name: str, value: object, kind: tuple[type, str]) -> None:
         raise InputError(f"{name}={value!r}: expected {kind[1]}")
 
 
-def _check_rate(name: str, value: object, lower: float) -> None:
-    is_number = isinstance(value, Real) and lower < value < np.inf
-    if not isinstance(value, Schedule) and not is_number:
+def _check_rate(name: str, value: Any, lower: float) -> None:
+    is_number = isinstance(value, Real)
+    if not isinstance(value, Schedule) and not (is_number and lower < value < np.inf):
         raise InputError(f"{name}={value!r}: expected a number above {lower}")
 
 
-def _check_class_weight(name: str, value: object, _: None) -> None:
+def _check_class_weight(name: str, value: Any, _: None) -> None:
     is_dict = isinstance(value, Mapping)
     if not is_dict or not all(
-        isinstance(weight, Real) and 0 <= weight < np.inf for weight in value.values()
+        isinstance(weight, Real) and 0 <= float(weight) < np.inf for weight in value.values()
     ):
         raise InputError(
             f"{name}={value!r}: expected a dict of class names and weights, such as "
@@ -201,7 +202,7 @@ def _check_class_weight(name: str, value: object, _: None) -> None:
         )
 
 
-def _check_callbacks(name: str, value: object, _: None) -> None:
+def _check_callbacks(name: str, value: Any, _: None) -> None:
     is_list = isinstance(value, list | tuple)
     if not is_list or not all(isinstance(item, keras.callbacks.Callback) for item in value):
         raise InputError(f"{name}={value!r}: expected a list of Keras callbacks")
@@ -325,7 +326,7 @@ def _fit(
     return history
 
 
-def _check_history(history: pd.DataFrame, learning_rate: float | Schedule) -> None:
+def _check_history(history: pd.DataFrame, learning_rate: LearningRate) -> None:
     if not np.isfinite(history.to_numpy()).all():
         is_schedule = isinstance(learning_rate, Schedule)
         rate = "lower learning rates" if is_schedule else f"a learning rate below {learning_rate}"
