@@ -107,7 +107,7 @@ def test_command_without_click_says_so(put_first):
 
 
 @pytest.mark.slow
-def test_doctor_command_wrong_folders_says_what_to_do_and_exits_1(tmp_path):
+def test_doctor_command_wrong_folders_say_what_to_do(tmp_path):
     (tmp_path / "file").touch()
     names = [*NO_FOLDERS, "XRAYKIT_CACHE_DIR"]
     done = xraykit("doctor", env=dict.fromkeys(names, str(tmp_path / "file")))

@@ -444,7 +444,7 @@ def find_points(axis):
 
 
 def test_plot_proportions_draws_fractions_intervals_and_counts(counts):
-    figure = xk.plot_proportions(counts, "Perturbed", "predicted as covid")
+    figure = xk.plot_proportions(counts, "Perturbed", counted="predicted as covid")
     (axis,) = figure.axes
     assert axis.get_title() == "Perturbed"
     assert axis.get_xlabel() == "fraction of images predicted as covid, 95 % interval"
