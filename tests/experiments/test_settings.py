@@ -250,7 +250,7 @@ def test_settings_of_more_images_add_their_number(multiclass, monkeypatch):
     external = replace(
         multiclass.train.subset(rows), patients=tuple(f"external {n}" for n in range(len(rows)))
     )
-    monkeypatch.setattr(experiments, "load_external_set", lambda *arguments: external)
+    monkeypatch.setattr(experiments, "load_external_set", lambda *_, **options: external)
     for label, added in (("20 more images per class", 20), ("60 more images per class", 60)):
         transform = get_settings("more_images")[label].train_transform
         counts = transform(multiclass.train, multiclass.validation).counts()
