@@ -471,7 +471,7 @@ def dying(change):
 for name in ("replace", "rename", "rmdir", "unlink", "write_text", "write_bytes"):
     setattr(Path, name, dying(getattr(Path, name)))
 shutil.rmtree = dying(shutil.rmtree)
-run(sys.argv[1], sys.argv[2], [("epochs", sys.argv[3])], again=True)
+run(sys.argv[1], sys.argv[2], parameters=[("epochs", sys.argv[3])], again=True)
 """
 
 

@@ -232,7 +232,7 @@ CHILD = """
     model = xk.build_classifier(
         "SmallCNN", task.class_names, trainable_from="block4_conv", image_size=32
     )
-    history = xk.train(model, task, 5, augmentation=xk.Augmentation(), n_views=2)
+    history = xk.train(model, task, epochs=5, augmentation=xk.Augmentation(), n_views=2)
     print(history.to_json(double_precision=15))
 """
 
