@@ -140,8 +140,9 @@ def train(
     validation = Batches(views[1], inputs[1], batch_size=32)
     drawn = {"augmentation": repr(views[0].augmentation), "n_views": views[0].count}
     path = None
-    if not callbacks:
+    if not callbacks:  # their state can't be saved, and they may count batches
         path = checkpoint_path(model, task, from_cache=network is not model, **arguments | drawn)
+        compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
     stopping = None
     if early_stopping or restore_best_weights:
         patience = early_stopping or epochs
@@ -149,8 +150,6 @@ def train(
             patience=patience, restore_best_weights=restore_best_weights
         )
     checkpoint = Checkpoint(path, stopping) if path else None
-    if not callbacks:  # they may count batches
-        compile_options["steps_per_execution"] = _choose_steps_per_execution(len(training))
     try:
         network.compile(**compile_options)
         history = _fit(
