@@ -3,7 +3,10 @@ import typing
 
 from ._keras import keras as keras
 from .audit.audit import Audit as Audit, audit_task as audit_task
-from .classroom.checks import check_classifier as check_classifier
+from .classroom.checks import (
+    check_best_epoch as check_best_epoch,
+    check_classifier as check_classifier,
+)
 from .data.augmentation import Augmentation as Augmentation
 from .data.external import load_external as load_external
 from .data.images import ImageSet as ImageSet
@@ -18,6 +21,7 @@ from .errors import (
 )
 from .experiments.experiments import EXPERIMENTS as EXPERIMENTS
 from .experiments.run import run_experiment as run_experiment, saved_experiment as saved_experiment
+from .experiments.shortcuts import saved_shortcuts as saved_shortcuts
 from .experiments.timing import time_recipe as time_recipe
 from .explain.embedding import (
     cluster_separation as cluster_separation,

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 import xraykit as xk
@@ -17,7 +18,7 @@ def student(units=256, name="features", activation="relu", scaled=False):
 
 
 def check(model, capsys):
-    xk.check_classifier(model, xk.build_classifier("SmallCNN", NAMES, image_size=32))
+    xk.check_classifier(model, xk.recipes["task1-smallcnn"].override(image_size=32), NAMES)
     return capsys.readouterr().out.splitlines()
 
 
@@ -27,19 +28,19 @@ def test_check_classifier_of_a_correct_model_ticks_every_line(capsys):
 
 def test_check_classifier_of_another_width_prints_both_widths(capsys):
     lines = check(student(units=128), capsys)
-    assert "❌ a layer named 'features': expected (256,), got (128,)" in lines
+    assert "❌ wrong: a layer named 'features': expected (256,), got (128,)" in lines
 
 
 def test_check_classifier_without_the_layer_name_prints_none(capsys):
     lines = check(student(name="dense"), capsys)
-    assert "❌ a layer named 'features': expected (256,), got none" in lines
+    assert "❌ wrong: a layer named 'features': expected (256,), got none" in lines
 
 
 @pytest.mark.parametrize(
     ("mistake", "line"),
     [
-        ({"scaled": True}, "❌ the backbone's layers, and nothing before them"),
-        ({"activation": None}, "❌ the head's layers, in their order"),
+        ({"scaled": True}, "❌ wrong: the backbone's layers, and nothing before them"),
+        ({"activation": None}, "❌ wrong: the head's layers, in their order"),
     ],
 )
 def test_check_classifier_with_one_error_fails_one_line(capsys, mistake, line):
@@ -51,4 +52,12 @@ def test_check_classifier_with_a_frozen_layer_fails_one_line(capsys):
     model = student()
     model.get_layer("block1_conv").trainable = False
     failed = [line for line in check(model, capsys) if line[0] == "❌"]
-    assert len(failed) == 1 and failed[0].startswith("❌ as many of them trainable")
+    assert len(failed) == 1 and failed[0].startswith("❌ wrong: as many of them trainable")
+
+
+@pytest.mark.parametrize(("epoch", "mark"), [(2, "✅"), (1, "❌"), (0, "❌"), (7, "❌")])
+def test_check_best_epoch_takes_the_lowest_loss_only(capsys, epoch, mark):
+    history = pd.DataFrame({"val_loss": [0.7, 0.5, 0.6]}, index=[1, 2, 3])
+    xk.check_best_epoch(epoch, history)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line[0] == mark and "2" not in line  # the answer is not shown

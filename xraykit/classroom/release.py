@@ -10,14 +10,15 @@ from ..errors import InputError
 from ..files import atomic_write, report_write_errors
 
 STUB = 'raise NotImplementedError("Fill in this cell: the comment above says what to do.")'
+TEXT_STUB = "*Double-click this cell, and write your answer.*"
 
 
 def release(notebook: Path, folder: Path) -> Path:
     """Write the student version of `notebook` into `folder`, and return its path.
 
-    nbgrader's `ClearSolutions` replaces the lines from `### BEGIN SOLUTION` to
-    `### END SOLUTION`; outputs are cleared. An existing file is not changed, since it may hold a
-    student's work.
+    nbgrader's `ClearSolutions` replaces the lines from `### BEGIN SOLUTION` to `### END SOLUTION`,
+    in a text from `<!-- BEGIN SOLUTION -->` to `<!-- END SOLUTION -->`. Outputs are cleared. An
+    existing file is not changed, since it may hold a student's work.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def release(notebook: Path, folder: Path) -> Path:
         return target
     try:
         content = nbformat.read(notebook, as_version=4)
-        clear = ClearSolutions(code_stub={"python": STUB})
+        clear = ClearSolutions(code_stub={"python": STUB}, text_stub=TEXT_STUB)
         content, _ = clear.preprocess(content, {})
         content, _ = ClearOutputPreprocessor().preprocess(content, {})
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Recipes and the experiments of the reports: recipes, experiment, reproduce, gallery."""
+"""Recipes and what they show: recipes, experiment, reproduce, shortcuts, gallery."""
 
 from pathlib import Path
 
@@ -104,6 +104,29 @@ def reproduce(
 
 @click.command()
 @click.option(
+    "--recipes", "names", multiple=True, help="Recipe to train; may be repeated. By default five."
+)
+@click.option("--seed", default=42, show_default=True, help="Random seed for splits and training.")
+@click.option(
+    "--to",
+    type=_PATH,
+    default=Path("reports/shortcuts.csv"),
+    show_default=True,
+    help="Output file for the table.",
+)
+def shortcuts(names: tuple[str, ...], seed: int, to: Path) -> None:
+    """Measure what networks rely on: perturbations, external validation, Grad-CAM, features.
+
+    If it is interrupted or killed, the same command resumes: measures in the table are kept.
+    """
+    from ..experiments.shortcuts import measure_shortcuts
+
+    measure_shortcuts(to, names, seed=seed)
+    click.echo(f"Table: {to}")
+
+
+@click.command()
+@click.option(
     "--to", type=_PATH, default=Path("reports/gallery"), show_default=True, help="Output folder."
 )
 @click.option("--seed", default=42, show_default=True, help="Random seed for splits and training.")
@@ -117,4 +140,4 @@ def gallery(to: Path, seed: int) -> None:
     click.echo(f"Page: {draw_gallery(to, seed=seed)}")
 
 
-COMMANDS = (recipes, experiment, reproduce, gallery)
+COMMANDS = (recipes, experiment, reproduce, shortcuts, gallery)

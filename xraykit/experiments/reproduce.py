@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pandas as pd
 
 from .._keras import keras
 from ..data.tasks import Task, load_task
-from ..errors import InputError, check_whole_number
-from ..files import atomic_write, report_write_errors
+from ..errors import check_whole_number
 from ..log import logger, only_warnings
 from ..metrics.comparison import compare_proportions
 from ..metrics.intervals import Proportion
@@ -22,6 +20,7 @@ from ..recipes.published import RECIPES, get_recipe
 from ..recipes.recipe import Recipe
 from ..training.cross_validation import cross_validate
 from ..training.predict import predict
+from .rows import identify, read_rows, write_rows
 
 MEASURED = SAVED / "reproduction.csv"  # on the real images
 SEEDS = (42, 1, 2)
@@ -29,6 +28,7 @@ SEEDS = (42, 1, 2)
 SLOW_RECIPES = ("task2-vgg16-wide", "task2-resnet50")
 KEY = ["recipe", "training", "network", "measure", "seed", "images"]
 COUNTS = ["correct", "total", "loss", "seconds"]
+COMMAND = "xraykit reproduce"
 
 
 @dataclass(frozen=True)
@@ -118,27 +118,26 @@ def reproduce(
         If the disk is full.
     """
     plan = list(_plan(names, overrides or {}, data, folds, seeds))
-    rows = _read(path).to_dict("records")
-    done = {_identify(row) for row in rows}
-    todo = [measurement for measurement in plan if _identify(measurement.key) not in done]
+    rows = read_rows(path, KEY, COUNTS, COMMAND)
+    done = {identify(row, KEY) for row in rows}
+    todo = [measurement for measurement in plan if identify(measurement.key, KEY) not in done]
     logger.info(
         f"{len(plan)} measurements, {len(plan) - len(todo)} of them done. {_estimate_time(todo)}"
     )
     for number, measurement in enumerate(todo, start=1):
         row = measurement.run()
         rows.append(row)
-        with report_write_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, partial(_to_frame(rows).to_csv, index=False))
+        write_rows(path, KEY + COUNTS, rows)
         remaining = _estimate_time(todo[number:])
         logger.info(f"[{number}/{len(todo)}] {_describe(row)}. {remaining}")
-    requested = {_identify(measurement.key) for measurement in plan}
-    return _to_frame([row for row in rows if _identify(row) in requested])
+    requested = {identify(measurement.key, KEY) for measurement in plan}
+    rows = [row for row in rows if identify(row, KEY) in requested]
+    return pd.DataFrame(rows, columns=KEY + COUNTS)
 
 
 def saved_reproduction() -> pd.DataFrame:
     """Return the table that `reproduce` made on the real images, as saved with this kit."""
-    return _read(MEASURED)
+    return pd.DataFrame(read_rows(MEASURED, KEY, COUNTS, COMMAND))
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
@@ -224,35 +223,13 @@ def _compare_in_points(published: Proportion, measured: Proportion) -> str:
     return "{:+d} [{:+d}, {:+d}]".format(*points)
 
 
-def _identify(row: Mapping[str, object]) -> tuple[str, ...]:
-    return tuple(str(row[name]) for name in KEY)
-
-
-def _to_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=KEY + COUNTS)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        return _to_frame([])
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} can't be read as a table: {error}") from error
-    if list(table) != KEY + COUNTS:
-        raise InputError(
-            f"{path} is not a table of `xraykit reproduce`: expected the columns "
-            f"{', '.join(KEY + COUNTS)}; choose another file"
-        )
-    return table.fillna({"training": "", "network": ""})  # empty texts
-
-
 def _estimate_time(todo: Sequence[Measurement]) -> str:
     """Return how many measurements are left and how long they took for the saved table."""
     if not todo:
         return "Nothing is left to do."
-    saved = {_identify(row)[:5]: row["seconds"] for row in saved_reproduction().to_dict("records")}
-    keys = [_identify(measurement.key)[:5] for measurement in todo]
+    rows = read_rows(MEASURED, KEY, COUNTS, COMMAND)
+    saved = {identify(row, KEY[:5]): row["seconds"] for row in rows}
+    keys = [identify(measurement.key, KEY[:5]) for measurement in todo]
     times = pd.Series([saved.get(key) for key in keys], dtype=float)
     minutes, n_unknown = times.sum() / 60, int(times.isna().sum())
     parts = [f"about {minutes:.0f} minutes on two cores"] if n_unknown < len(todo) else []

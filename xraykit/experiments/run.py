@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from .._keras import keras
 from ..data.tasks import Task, load_task
@@ -27,6 +28,7 @@ from ..recipes.recipe import Recipe
 from ..training.cross_validation import cross_validate
 from ..training.predict import predict
 from .experiments import EXPERIMENTS, Setting
+from .rows import label_measured
 
 COUNTS = ("correct", "total", "only_first", "only_this", "test_correct", "test_total")
 # The columns of a table; `add_intervals` inserts low and high after total.
@@ -72,6 +74,12 @@ class Result:
             if len(set(table[name])) == 1:
                 table = table.drop(columns=name)
         return table.replace("", pd.NA).dropna(axis="columns", how="all").fillna("")
+
+    def labeled_table(self) -> Styler:
+        """Return `display_table` of a saved experiment, with a caption that says what it is."""
+        experiment = EXPERIMENTS[self.name]
+        subject = f"{experiment.recipe}, cross-validated in five folds by patient, seed 42"
+        return label_measured(self.display_table(), subject)
 
     @property
     def answer(self) -> str:

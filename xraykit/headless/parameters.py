@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterable
@@ -23,20 +24,22 @@ SAVE_TO = "save_to"  # the parameter that names the output folder
 
 
 def find_notebook(name: str | Path) -> Path:
-    """Return the path of a notebook; `task1` and `task2` name those of the clone.
+    """Return the path of a notebook; `task1`, `task2`, `extra_task1` name those of the clone.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    tasks = {path.stem.partition("_")[0]: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    if str(name) in tasks:
-        return tasks[str(name)]
+    shipped = {
+        re.sub(r"^(task\d)_.*", r"\1", path.stem): path for path in NOTEBOOKS.glob("*.ipynb")
+    }
+    if str(name) in shipped:
+        return shipped[str(name)]
     path = find_path(str(name))
     if path is None and not str(name).endswith(".ipynb"):
         raise InputError(
-            f"{unknown('notebook', str(name), tasks)} Or pass the path of a .ipynb file"
+            f"{unknown('notebook', str(name), sorted(shipped))} Or pass the path of a .ipynb file"
         )
     return path or Path(name)
 
