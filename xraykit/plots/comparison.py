@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..metrics.intervals import find_count_column, label_columns
-from .style import COLORS, MARKERS
+from ..metrics.intervals import find_count_column, format_counts, label_columns
+from .style import COLORS, MARKERS, finish
 
 
 def plot_proportions(table: pd.DataFrame, title: str = "", *, counted: str = "correct") -> Figure:
@@ -34,7 +34,7 @@ def plot_proportions(table: pd.DataFrame, title: str = "", *, counted: str = "co
     *rows, series = label_columns(table)
     names = table[rows[0]] if rows else table[series]
     figure, _ = _draw(table, names, table[series] if rows else counted, title, counted)
-    return _finish(figure)
+    return _finish(figure, table, title)
 
 
 def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
@@ -71,7 +71,7 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
         published = table["published"].to_numpy(float)
         places = np.flatnonzero(~np.isnan(published))
         axis.plot(published[places], places, "D", color=COLORS[1], mfc="none", label="published")
-    return _finish(figure)
+    return _finish(figure, table[["setting", "correct", "total"]], title)
 
 
 def _draw(
@@ -103,8 +103,10 @@ def _draw(
     return figure, axis
 
 
-def _finish(figure: Figure) -> Figure:
+def _finish(figure: Figure, table: pd.DataFrame, title: str) -> Figure:
     if figure.axes[0].get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-    plt.close(figure)
-    return figure
+    rows = table.assign(count=format_counts(table))
+    names = [*label_columns(table), "count"]
+    lines = [", ".join(map(str, row)) for row in rows[names].itertuples(index=False)]
+    return finish(figure, "; ".join([title or "Fractions of images", *lines]))

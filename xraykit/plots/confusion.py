@@ -7,6 +7,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from ..errors import check_kind
 from ..metrics.intervals import Proportion
 from ..metrics.scores import Scores
+from .style import finish
 
 
 def plot_confusion(scores: Scores, title: str = "") -> Figure:
@@ -26,5 +27,7 @@ def plot_confusion(scores: Scores, title: str = "") -> Figure:
     axis.set(xlabel="predicted", ylabel="true")
     axis.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axis.set_title(f"{title}\n{Proportion(scores.correct, scores.total)}".strip(), fontsize=11)
-    plt.close(figure)
-    return figure
+    counts = scores.confusion.stack()
+    errors = [f"{n} {true} as {told}" for (true, told), n in counts.items() if n and true != told]
+    text = f"Confusion matrix, {Proportion(scores.correct, scores.total)} correct"
+    return finish(figure, f"{text}; wrong: {', '.join(errors) or 'none'}")

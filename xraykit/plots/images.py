@@ -12,7 +12,7 @@ from ..data.images import ImageSet, check_images
 from ..errors import InputError
 from ..explain.perturbations import thorax_mask
 from ..metrics.predictions import PROBABILITY
-from .style import COLORS
+from .style import COLORS, finish
 
 COLUMNS = 6
 MAX_NAME = 26  # characters
@@ -74,8 +74,21 @@ def plot_images(
         legend = "orange: supports the predicted class; line: half of the maximum; dotted: thorax"
         title = f"{title} Grad-CAM ({legend})".strip()
     figure.suptitle(title, fontsize=10)
-    plt.close(figure)
-    return figure
+    return finish(figure, _describe(images.subset(rows), predictions, title))
+
+
+def _describe(shown: ImageSet, predictions: pd.DataFrame | None, title: str) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in shown.counts().items())
+    text = f"{title} {len(shown)} images: {counts}".strip()
+    if predictions is None:
+        return text
+    table = predictions[predictions["path"].isin(shown.paths)]
+    wrong = table[table["true"] != table["predicted"]]
+    names = [
+        f"{true} as {told}" for true, told in zip(wrong["true"], wrong["predicted"], strict=True)
+    ]
+    correct = f"{len(table) - len(wrong)} of {len(table)} predicted correctly"
+    return f"{text}; {correct}; wrong: {', '.join(names) or 'none'}"
 
 
 def _draw_map(axis: plt.Axes, weights: np.ndarray) -> None:

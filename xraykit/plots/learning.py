@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import COLORS
+from .style import COLORS, finish
 
 MAX_MARKED = 30  # epochs that are few enough for a marker each
 
@@ -48,5 +48,18 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
     axes[0].legend(loc="lower right")
     axes[1].legend(loc="upper right")
     figure.suptitle(title)
-    plt.close(figure)
-    return figure
+    first, last = history.iloc[0], history.iloc[-1]
+    parts = [
+        f"{name} from {first[column]:.2f} to {last[column]:.2f}"
+        for column, name in (
+            ("accuracy", "training accuracy"),
+            ("val_accuracy", "validation accuracy"),
+            ("loss", "training loss"),
+            ("val_loss", "validation loss"),
+        )
+    ]
+    lowest = history["val_loss"].idxmin()
+    text = (
+        f"Learning curves over {len(history)} epochs: {', '.join(parts)}, lowest in epoch {lowest}"
+    )
+    return finish(figure, text)

@@ -13,7 +13,7 @@ from ..data.images import ImageSet
 from ..data.metadata import METADATA
 from ..errors import InputError
 from ..explain.embedding import limit_perplexity, tsne
-from .style import class_styles
+from .style import class_styles, finish
 
 
 def plot_tsne(
@@ -69,9 +69,11 @@ def plot_layouts(
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     images = len(next(iter(layouts.values())))
     parts = ["t-SNE of the features layer", f"{images} images", note]
-    figure.suptitle(", ".join(filter(None, parts)), fontsize=11)
-    plt.close(figure)
-    return figure
+    title = ", ".join(filter(None, parts))
+    figure.suptitle(title, fontsize=11)
+    counts = next(iter(layouts.values()))["class"].value_counts(sort=False)
+    groups = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return finish(figure, f"{title}: {groups}. Maps: {', '.join(filter(None, layouts)) or 'one'}")
 
 
 def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
@@ -115,8 +117,12 @@ def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
     settings = [f"{name} {value:.3g}" for name, value in layout.attrs.items()]
     text = ", ".join(["One t-SNE map", f"{len(table)} images", *settings])
     figure.suptitle(f"{text}: training filled, test hollow", fontsize=11)
-    plt.close(figure)
-    return figure
+    groups = [
+        f"by {name}: "
+        + ", ".join(f"{n} {value}" for value, n in table[name].value_counts().items())
+        for name in properties
+    ]
+    return finish(figure, f"{text}, colored {'; '.join(groups)}")
 
 
 def _draw_points(

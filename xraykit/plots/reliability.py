@@ -1,12 +1,14 @@
 """Curves of predicted probabilities: ROC, precision-recall and calibration."""
 
+import re
+
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from ..errors import InputError, check_kind
 from ..metrics.calibration import Calibration
 from ..metrics.curves import Curves
-from .style import COLORS, class_styles
+from .style import COLORS, class_styles, finish
 
 LINES = ("-", "--", "-.", ":")
 
@@ -46,8 +48,9 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
             bbox_to_anchor=(0.5, -0.16),
         )
     figure.suptitle(title)
-    plt.close(figure)
-    return figure
+    texts = [f"{name} {row.to_dict()}" for name, row in curves.areas.iterrows()]
+    text = re.sub(r"[{}']", "", "; ".join(texts))
+    return finish(figure, f"ROC and precision-recall curves. Areas: {text}")
 
 
 def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
@@ -80,8 +83,14 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
         )
     axes[0, 0].set_ylabel("fraction correct, 95 % interval")
     axes[0, 0].legend(loc="lower right", fontsize=8)
-    plt.close(figure)
-    return figure
+    parts = [
+        f"{name}, mean probability and count correct per bin: "
+        + ", ".join(
+            f"{row.confidence:.2f} {row.correct}/{row.total}" for row in c.bins.itertuples()
+        )
+        for name, c in calibrations.items()
+    ]
+    return finish(figure, f"Calibration curves. {'; '.join(parts)}")
 
 
 def _draw_calibration(axis: plt.Axes, calibration: Calibration) -> None:
