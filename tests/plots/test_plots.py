@@ -84,6 +84,9 @@ def test_plot_images_shuffled_predictions_find_their_image(binary):
 
 def test_plot_images_without_a_prediction_raises(binary):
     predictions = make_predictions(binary.test, lambda i: 0.1).iloc[1:]
+    twice = pd.concat([make_predictions(binary.test, lambda i: 0.1)] * 2)
+    with pytest.raises(xk.InputError, match="has several predictions"):
+        xk.plot_images(binary.test, twice)
     with pytest.raises(xk.InputError, match="1 of 8 images have no prediction"):
         xk.plot_images(binary.test, predictions=predictions)
 
