@@ -4,10 +4,12 @@ import struct
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from xraykit.data.images import UnusableImageError, list_files, read_image
+from xraykit import ImageSet, InputError
+from xraykit.data.images import FilePixels, UnusableImageError, list_files, read_image
 
 RAMP = np.tile(np.linspace(0, 255, 64), (64, 1))  # dark on the left, bright on the right
 
@@ -158,3 +160,93 @@ def test_list_files_leaves_out_clutter(tmp_path):
     for name in ("a.jpeg", ".b.jpeg.icloud", *clutter):
         (tmp_path / name).touch()
     assert [path.name for path in list_files(tmp_path)] == [".b.jpeg.icloud", "a.jpeg"]
+
+
+def make_images(n_images=4, **changes):
+    """Images of one pixel, each of the value of its row."""
+    parts = {
+        "pixels": np.arange(n_images, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3),
+        "labels": np.arange(n_images) % 2,
+        "paths": [str(row) for row in range(n_images)],
+        "patients": [f"patient {row}" for row in range(n_images)],
+        "class_names": ("normal", "covid"),
+    }
+    return ImageSet(**parts | changes)
+
+
+MASK = [False, True, True, False]
+MASKS = {
+    "list": MASK,
+    "tuple": tuple(MASK),
+    "list of NumPy's": list(np.array(MASK)),
+    "array": np.array(MASK),
+    "array of objects": np.array(MASK, object),
+    "Series": pd.Series(MASK),
+    "filtered Series": pd.Series(MASK, index=[3, 5, 8, 9]),
+    "Series by path": pd.Series(MASK, index=list("dcba")),
+    "nullable Series": pd.Series(MASK, dtype="boolean"),
+}
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_subset_by_mask_selects_by_truth(mask, in_files):
+    images = make_images()
+    if in_files:
+        images = make_images(pixels=FilePixels("abcd", "0123", 1))
+    part = images.subset(mask)
+    assert (part.paths, part.patients) == (("1", "2"), ("patient 1", "patient 2"))
+    assert part.labels.tolist() == [1, 0] and len(part.pixels) == 2
+    if in_files:
+        assert (part.pixels.files, images.pixels.take(mask).digests) == (("b", "c"), ("1", "2"))
+    else:
+        assert part.pixels[:, 0, 0, 0].tolist() == [1, 2]
+
+
+def test_subset_by_row_numbers_keeps_their_order():
+    for rows in ([-1, 0, 0], np.array([3, 0, 0]), pd.Series([3, 0, 0], index=list("abc"))):
+        assert make_images().subset(rows).paths == ("3", "0", "0")
+    assert len(make_images().subset([])) == len(make_images().subset([False] * 4)) == 0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [MASK[1:], [*MASK, True], [4], [-5], [True, 1, 0, 0], [0.0], "0", 1, None, [[0, 1]], [None],
+     slice(2), pd.Series(MASK, index=[3, 1, 0, 2]), pd.Series([True, None] * 2, dtype="boolean")],
+)  # fmt: skip
+def test_subset_by_other_rows_raises_one_line(rows):
+    with pytest.raises(InputError, match=r"^[^\n]+$"):
+        make_images().subset(rows)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"labels": [0, 1]}, {"paths": ["a"]}, {"patients": []}, {"labels": [0, 1, 2, 0]},
+     {"labels": [0, -1, 0, 0]}, {"labels": [0.0] * 4}, {"pixels": np.zeros((3, 1, 1, 3))},
+     {"class_names": ("normal",)}],
+    ids=str,
+)  # fmt: skip
+def test_image_set_of_parts_that_differ_raises(part):
+    with pytest.raises(InputError, match="Expected"):
+        make_images(**part)
+
+
+@pytest.mark.parametrize("part", ["labels", "pixels"])
+def test_image_set_parts_cannot_be_shuffled_in_place(part):
+    with pytest.raises(ValueError, match="read-only"):
+        np.random.default_rng(0).shuffle(getattr(make_images(), part))
+
+
+def test_file_pixels_without_a_digest_each_raises():
+    with pytest.raises(InputError, match="2 files, 1 digests"):
+        FilePixels("ab", "0", 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [make_images(class_names=("covid", "normal")), make_images(pixels=np.zeros((4, 2, 2, 3)))],
+    ids=["classes", "size"],
+)
+def test_join_of_other_classes_or_sizes_raises(other):
+    with pytest.raises(InputError, match="of one size and the same classes"):
+        make_images().join(other)

@@ -208,3 +208,10 @@ def test_thorax_attention_and_plot_images_with_other_maps_raise(binary, small_cn
         xk.thorax_attention(maps, xk.predict(small_cnn, binary.test))
     with pytest.raises(xk.InputError, match="10 maps for 8 images"):
         xk.plot_images(binary.test, maps=maps)
+
+
+def test_thorax_attention_of_a_sorted_table_raises(binary, small_cnn):
+    maps = xk.gradcam(small_cnn, binary.test)
+    predictions = xk.predict(small_cnn, binary.test)
+    with pytest.raises(xk.InputError, match="another order than the images"):
+        xk.thorax_attention(maps, predictions.iloc[::-1])

@@ -111,7 +111,7 @@ DAMAGED = {
     ),
     "newer": (
         '{"schema": 99, "status": "?"}',
-        "has version 99, this xraykit reads versions up to 1",
+        "has version 99, this xraykit reads versions up to 2",
     ),
 }
 

@@ -1,3 +1,4 @@
+import json
 import re
 
 import nbformat
@@ -125,3 +126,27 @@ def test_read_notebook_another_kernel_replaces_its_own(tmp_path):
     path = write_notebook(tmp_path / "a.ipynb", kernel="julia-9")
     assert read_notebook(path, kernel="python3").metadata.kernelspec.name == "python3"
     assert nbformat.read(path, 4).metadata.kernelspec.name == "julia-9"
+
+
+def test_read_notebook_missing_and_duplicate_ids_are_the_same(tmp_path):
+    path = write_notebook(tmp_path / "a.ipynb", ("cell-3", "1"), ("b", "2"), ("a", "3"))
+    content = json.loads(path.read_text())
+    content["nbformat_minor"] = 4
+    del content["cells"][2]["id"]
+    path.write_text(json.dumps(content))
+    for _ in range(2):
+        names = [cell.id for cell in read_notebook(path).cells]
+        assert names == ["parameters", "cell-3", "cell-3-3", "a"]
+    content["cells"][2]["id"] = "a"
+    path.write_text(json.dumps(content))
+    assert [cell.id for cell in read_notebook(path).cells][2:] == ["a", "a-4"]
+
+
+def test_read_notebook_forgets_odd_metadata_of_earlier_runs(tmp_path):
+    path = write_notebook(tmp_path / "a.ipynb", ("a", "1"))
+    content = json.loads(path.read_text())
+    content["metadata"] |= {"papermill": 5, "widgets": {"application/x": {}}}
+    content["cells"][1]["metadata"]["papermill"] = "odd"
+    path.write_text(json.dumps(content))
+    notebook = read_notebook(path)
+    assert set(notebook.metadata) == {"kernelspec"} and not notebook.cells[1].metadata

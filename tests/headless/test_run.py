@@ -74,6 +74,29 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     assert notebook.read_bytes() == before
 
 
+def test_run_without_report_is_complete_and_reported_later(tmp_path, monkeypatch, capsys):
+    notebook = write_notebook(tmp_path / "tiny.ipynb", ("show", "print(epochs)"))
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("xraykit.headless.report.HTMLExporter", lambda **_: 1 / 0)
+        assert run(notebook, out) == out / "tiny.ipynb"
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert read_results(out)["status"] == "done, without report"
+    assert visible_files(out) == ["results.json", "tiny.ipynb"]
+    (out / "results.json").with_stem("again").write_text("a file of the user")
+    assert run(notebook, out) == out / "tiny.html"
+    assert "already complete" in capsys.readouterr().out
+    assert read_results(out)["status"] == "done"
+
+
+def test_run_output_that_is_not_valid_is_one_line(tmp_path):
+    source = "class A:\n    def _repr_mimebundle_(self, **_):\n        return {'text/html': 5}\nA()"
+    notebook = write_notebook(tmp_path / "tiny.ipynb", ("odd", source))
+    with pytest.raises(RunFailedError, match="cell odd: its output can't be stored"):
+        run(notebook, tmp_path / "out")
+    assert (tmp_path / "out/tiny.ipynb").is_file()
+
+
 def test_run_hide_inputs_reports_outputs_alone(tiny, tmp_path):
     for hide in (False, True):
         report = run(tiny, tmp_path / f"out{hide}", hide_inputs=hide).read_text()
@@ -493,8 +516,9 @@ def test_run_killed_at_any_write_has_all_results_or_none(tmp_path):
         )
         if (out / "results.json").exists():
             results = read_results(out)
-            names = {name.split("/")[0] for name in results["files"]}
-            assert set(visible_files(out)) == {*names, "results.json"}
+            names = {name.split("/")[0] for name in results["files"]} | {"results.json"}
+            unlisted = {"tiny.html"} if results["status"] == "done, without report" else set()
+            assert names <= set(visible_files(out)) <= names | unlisted
             output = nbformat.read(out / "tiny.ipynb", 4).cells[-1].outputs[0].text
             assert output == f"{results['parameters']['epochs']}\n"
             figures = "plot.png" if results["parameters"]["epochs"] == 2 else "older.png"

@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
 import xraykit as xk
@@ -84,6 +86,9 @@ def test_plot_images_shuffled_predictions_find_their_image(binary):
 
 def test_plot_images_without_a_prediction_raises(binary):
     predictions = make_predictions(binary.test, lambda i: 0.1).iloc[1:]
+    twice = pd.concat([make_predictions(binary.test, lambda i: 0.1)] * 2)
+    with pytest.raises(xk.InputError, match="has several predictions"):
+        xk.plot_images(binary.test, twice)
     with pytest.raises(xk.InputError, match="1 of 8 images have no prediction"):
         xk.plot_images(binary.test, predictions=predictions)
 
@@ -574,3 +579,21 @@ def test_plots_of_other_values_say_what_they_need(map_of_images):
     for table in (pd.DataFrame({"model": ["9/18"]}), {"correct": 9, "total": 18}, None):
         with pytest.raises(xk.InputError, match="Expected a table of counts"):
             xk.plot_proportions(table)
+
+
+def test_figures_carry_their_numbers_as_text_for_jupyter(binary):
+    """Jupyter's reports and screen readers take the text from the image's metadata."""
+    predictions = make_predictions(binary.test, lambda i: 0.9 if i else 0.2)
+    figure = xk.plot_confusion(xk.score(predictions))
+    formatter = DisplayFormatter()
+    formatter.formatters["image/png"].for_type(Figure, lambda figure: b"png")
+    _, metadata = formatter.format(figure)
+    wrong = int((predictions["true"] != predictions["predicted"]).sum())
+    text = metadata["image/png"]["alt"]
+    assert f"{len(predictions) - wrong}/{len(predictions)} =" in text
+    assert "normal as covid" in text
+
+
+def test_plot_history_text_has_first_and_last_values(history):
+    text = xk.plot_history(history).get_label()
+    assert "validation accuracy from 0.40 to 0.75" in text and "lowest in epoch 2" in text

@@ -36,7 +36,8 @@ def run(notebook: str, out: Path, **options: Any) -> None:
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        click.echo(f"Report: {execute(notebook, out, **given)}")
+        path = execute(notebook, out, **given)
+        click.echo(f"{'Report' if path.suffix == '.html' else 'Notebook'}: {path}")
     except SystemExit:  # a signal
         click.echo("The same command resumes from the last complete epoch.", err=True)
         raise

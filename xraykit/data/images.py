@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
@@ -31,7 +33,8 @@ class ImageSet:
     Attributes
     ----------
     pixels : ndarray of uint8, shape (n, height, width, 3), or FilePixels of that shape
-        Raw RGB, 0 to 255; the model scales them.
+        Raw RGB, 0 to 255; the model scales them. Like the labels they can't be changed in place,
+        because shuffling one of the two would give images the labels of others.
     labels : ndarray of int, shape (n,)
         Positions in `class_names`.
     paths : tuple of str
@@ -39,6 +42,11 @@ class ImageSet:
     patients : tuple of str
         Patient of each image.
     class_names : tuple of str
+
+    Raises
+    ------
+    InputError
+        If there are not as many pixels, labels, paths and patients, or a label has no class name.
     """
 
     pixels: "np.ndarray | FilePixels"
@@ -46,6 +54,31 @@ class ImageSet:
     paths: tuple[str, ...]
     patients: tuple[str, ...]
     class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("paths", "patients", "class_names"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("pixels", "labels"):
+            value = getattr(self, name)
+            if not isinstance(value, FilePixels):
+                value = np.asarray(value).view()
+                value.flags.writeable = False
+                object.__setattr__(self, name, value)
+        parts = ("pixels", "labels", "paths", "patients")
+        counts = {name: len(getattr(self, name)) for name in parts}
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+            raise InputError(f"Expected pixels, labels, paths and patients of each image; {listed}")
+        labels, n_classes = self.labels, len(self.class_names)
+        if len(labels) and not (
+            labels.ndim == 1
+            and labels.dtype.kind in "iu"
+            and 0 <= labels.min() <= labels.max() < n_classes
+        ):
+            raise InputError(
+                f"Expected labels from 0 to {n_classes - 1}, the positions in class_names "
+                f"{', '.join(self.class_names)}; found {labels!r}"
+            )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -62,18 +95,46 @@ class ImageSet:
             return self.pixels.digests
         return tuple(map(pixel_digest, self.pixels))
 
-    def subset(self, rows: Sequence[int] | np.ndarray) -> "ImageSet":
-        """Return the images at `rows`, in that order."""
+    def subset(self, rows: Sequence[int] | Sequence[bool] | np.ndarray | pd.Series) -> "ImageSet":
+        """Return some of the images.
+
+        Parameters
+        ----------
+        rows : sequence of int, or of bool
+            Row numbers, in the order wanted; or a mask, with one True or False for each image.
+
+        Raises
+        ------
+        InputError
+            If a row does not exist, the mask is of another length, or it is neither of the two.
+        """
+        numbers = find_rows(rows, len(self))
         return dataclasses.replace(
             self,
-            pixels=self.pixels.take(rows, axis=0),
-            labels=self.labels[rows],
-            paths=tuple(self.paths[row] for row in rows),
-            patients=tuple(self.patients[row] for row in rows),
+            pixels=self.pixels.take(numbers, axis=0),
+            labels=self.labels[numbers],
+            paths=tuple(self.paths[row] for row in numbers),
+            patients=tuple(self.patients[row] for row in numbers),
         )
 
     def join(self, other: "ImageSet") -> "ImageSet":
-        """Return these images followed by those of `other`."""
+        """Return these images followed by those of `other`.
+
+        Raises
+        ------
+        InputError
+            If the others have another size, or other classes.
+        """
+        check_images(other)
+        sizes = [images.pixels.shape[1:] for images in (self, other)]
+        if sizes[0] != sizes[1] or self.class_names != other.class_names:
+            described = [
+                f"{size} of the classes {', '.join(images.class_names)}"
+                for size, images in zip(sizes, (self, other), strict=True)
+            ]
+            raise InputError(
+                f"Expected images of one size and the same classes; found {' and '.join(described)}"
+            )
         pixels: np.ndarray | FilePixels
         if isinstance(self.pixels, FilePixels) and isinstance(other.pixels, FilePixels):
             pixels = self.pixels.join(other.pixels)
@@ -98,6 +159,48 @@ def check_images(images: object) -> None:
     check_kind(images, ImageSet, "images, such as task.train or task.test")
 
 
+def find_rows(rows: object, n_images: int) -> np.ndarray:
+    """Return the row numbers that a sequence of row numbers, or a mask, selects.
+
+    NumPy, pandas and Python's tuples each read False and True as the rows 0 and 1 in some place.
+    Here a mask always selects by truth.
+
+    Raises
+    ------
+    InputError
+        If it is neither a mask of `n_images` values nor row numbers from -n_images to
+        n_images - 1, or is a pandas Series whose order is not that of the images.
+    """
+    if isinstance(rows, pd.Series):
+        check_row_order(rows, "mask or row numbers")
+    try:
+        values = list(rows)  # type: ignore[call-overload]
+    except TypeError:
+        values = [rows, None]  # not a sequence: neither of the two
+    if all(isinstance(value, bool | np.bool_) for value in values) and values:
+        if len(values) != n_images:
+            raise InputError(
+                f"The mask has {len(values)} values for {n_images} images: expected one for each"
+            )
+        return np.flatnonzero(values)
+    is_whole = [isinstance(v, Integral) and not isinstance(v, bool | np.bool_) for v in values]
+    if not all(is_whole) or not all(-n_images <= value < n_images for value in values):
+        raise InputError(
+            f"Expected row numbers below {n_images}, or a mask of {n_images} times True or False; "
+            f"found {type(rows).__name__} {' '.join(str(rows).split())[:60]}"
+        )
+    return np.array(values, int) % max(n_images, 1)
+
+
+def check_row_order(table: pd.Series | pd.DataFrame, name: str) -> None:
+    """Raise InputError if a table was sorted: its rows would meet other images at their places."""
+    if pd.api.types.is_integer_dtype(table.index) and not table.index.is_monotonic_increasing:
+        raise InputError(
+            f"The rows of {name} are in another order than the images (its index begins with "
+            f"{', '.join(map(str, table.index[:3]))}): sort it by its index, with sort_index()"
+        )
+
+
 class FilePixels:
     """Array-like view of image files, for sets larger than memory.
 
@@ -114,13 +217,17 @@ class FilePixels:
     Raises
     ------
     InputError
-        When an image is decoded whose file has changed.
+        If there is not one digest per file, and when an image is decoded whose file has changed.
     """
 
     dtype, ndim = np.dtype(np.uint8), 4
 
     def __init__(self, files: Sequence[Path], digests: Sequence[str], image_size: int) -> None:
         self.files, self.digests, self.image_size = tuple(files), tuple(digests), image_size
+        if len(self.files) != len(self.digests):
+            raise InputError(
+                f"{len(self.files)} files, {len(self.digests)} digests: expected pairs"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -143,8 +250,12 @@ class FilePixels:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "FilePixels":
-        """Return a view of the images at `rows`."""
-        files, digests = [self.files[row] for row in rows], [self.digests[row] for row in rows]
+        """Return a view of the images at `rows`: row numbers, or a mask."""
+        numbers = find_rows(rows, len(self))
+        files, digests = (
+            [self.files[row] for row in numbers],
+            [self.digests[row] for row in numbers],
+        )
         return FilePixels(files, digests, self.image_size)
 
     def join(self, other: "FilePixels") -> "FilePixels":

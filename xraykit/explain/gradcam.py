@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .._keras import keras, tf
-from ..data.images import ImageSet
+from ..data.images import ImageSet, check_row_order
 from ..errors import InputError
 from ..models.classifier import check_flat, check_model_fits_images
 from ..models.graph import bottlenecks
@@ -82,13 +82,14 @@ def thorax_attention(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
     Raises
     ------
     InputError
-        If the numbers of maps and predictions differ.
+        If the numbers of maps and predictions differ, or the predictions were sorted.
     """
     if len(maps) != len(predictions):
         raise InputError(
             f"{len(maps)} maps and {len(predictions)} predictions: expected those of the same "
             "images, in the same order"
         )
+    check_row_order(predictions, "the predictions")
     mask = thorax_mask(*maps.shape[1:])
     has_weight = maps.any(axis=(1, 2))
     fractions = pd.Series(maps[:, mask].sum(axis=1))[has_weight]

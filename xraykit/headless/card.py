@@ -11,7 +11,7 @@ from ..files import write_text
 from ..metrics.intervals import Proportion, display_table
 from ..metrics.scores import Scores
 from ..templates import render
-from .results import RESULTS, read_results
+from .results import RESULTS, is_done, read_results
 
 MAX_CONFUSIONS = 5
 SCROLLABLE = {
@@ -43,7 +43,7 @@ def write_card(folder: str | Path) -> tuple[Path, Path]:
     folder = Path(folder).expanduser()
     results = read_results(folder)
     missing = {"task", "scores"} - results.keys()
-    if results["status"] != "done" or missing or "test" not in results["scores"]:
+    if not is_done(results) or missing or "test" not in results["scores"]:
         raise InputError(
             f"{folder / RESULTS} holds no scores (status: {results['status']}): expected the "
             "results of a complete run that calls xk.save_results"

@@ -3,17 +3,19 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ..errors import InputError, cannot_write
-from .results import RESULTS, read_results
+from ..log import logger
+from .results import RESULTS, is_done, read_results
 
 LOCK, PARTIAL, READY = ".lock", ".partial", "ready"
-CHECKPOINTS, FAILED = "checkpoints", "failed"  # in PARTIAL, until a run is complete
+# In PARTIAL, until a run is complete:
+CHECKPOINTS, FAILED, EARLIER, WORK = "checkpoints", "failed", "earlier", "work-"
 
 
 @contextmanager
@@ -61,14 +63,27 @@ def finished_run(out: Path) -> dict | None:
     if not (out / RESULTS).exists():
         return None
     results = read_results(out)
-    return results if results["status"] == "done" else None
+    return results if is_done(results) else None
 
 
 def make_work_folder(out: Path) -> Path:
-    """Return a new folder in PARTIAL; remove the files of earlier runs there, but checkpoints."""
-    (out / PARTIAL).mkdir(exist_ok=True)
-    _remove_content(out / PARTIAL, exclude=CHECKPOINTS)
-    return Path(tempfile.mkdtemp(prefix="work-", dir=out / PARTIAL))
+    """Return a new folder in PARTIAL; remove the files of earlier runs there, but checkpoints.
+
+    What a run had executed when it was interrupted has not been offered to anyone: it is moved to
+    EARLIER, one line says so, and it stays until this run is complete, or the next one starts.
+    """
+    partial = out / PARTIAL
+    partial.mkdir(exist_ok=True)
+    interrupted = sorted(partial.glob(f"{WORK}*"))
+    _remove_content(partial, exclude=(CHECKPOINTS, *(path.name for path in interrupted)))
+    for path in interrupted:
+        (partial / EARLIER).mkdir(exist_ok=True)
+        path.rename(partial / EARLIER / path.name)
+        logger.warning(
+            f"An earlier run was interrupted. What it had executed is in "
+            f"{partial / EARLIER / path.name} until this run is complete, or the next one starts."
+        )
+    return Path(tempfile.mkdtemp(prefix=WORK, dir=partial))
 
 
 def finish(work: Path, out: Path) -> None:
@@ -77,9 +92,9 @@ def finish(work: Path, out: Path) -> None:
     _publish(out)
 
 
-def _remove_content(folder: Path, exclude: str) -> None:
+def _remove_content(folder: Path, exclude: Sequence[str]) -> None:
     for path in folder.iterdir():
-        if path.is_dir() and path.name != exclude:
+        if path.is_dir() and path.name not in exclude:
             shutil.rmtree(path)
         elif path.is_file():
             path.unlink()
@@ -103,8 +118,8 @@ def _publish(out: Path) -> None:
             target.parent.mkdir(exist_ok=True, parents=True)
             path.replace(target)
     if ready.exists():
-        if read_results(out)["status"] == "done":
-            _remove_content(out / PARTIAL, exclude=READY)
+        if is_done(read_results(out)):
+            _remove_content(out / PARTIAL, exclude=[READY])
         shutil.rmtree(ready)
     with suppress(OSError):  # it holds checkpoints or a failed run
         (out / PARTIAL).rmdir()

@@ -5,7 +5,6 @@ import json
 import math
 import re
 import shutil
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -65,10 +64,7 @@ def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
         `parameters` is not one.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nbformat repairs missing and duplicate ids
-            notebook = nbformat.read(path, as_version=4)
-            nbformat.validate(notebook)
+        notebook = _parse_notebook(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     except Exception as error:  # a damaged file can raise anything
@@ -77,8 +73,7 @@ def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
     notebook.metadata["kernelspec"] = _find_kernel(
         path, kernel or notebook.metadata.get("kernelspec", {}).get("name") or ""
     )
-    notebook.cells = [cell for cell in notebook.cells if not _has_tag(cell, "injected-parameters")]
-    tagged = [cell for cell in notebook.cells if _has_tag(cell, PARAMETERS)]
+    tagged = [cell for cell in notebook.cells if has_tag(cell, PARAMETERS)]
     if len(tagged) != 1 or tagged[0].cell_type != "code":
         raise InputError(
             f"{path} has {len(tagged)} cells tagged {PARAMETERS!r} (some editors drop tags): "
@@ -88,8 +83,38 @@ def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
     return notebook
 
 
-def _has_tag(cell: NotebookNode, tag: str) -> bool:
+def has_tag(cell: NotebookNode, tag: str) -> bool:
+    """Return whether a cell has a tag."""
     return tag in cell.metadata.get("tags", [])
+
+
+def nbgrader_metadata(cell: NotebookNode) -> dict:
+    """Return what nbgrader has noted about a cell; an empty dict if that is nothing or damaged."""
+    metadata = cell.metadata.get("nbgrader")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _parse_notebook(text: str) -> NotebookNode:
+    """Return a valid notebook without traces of earlier runs, each of its cells with an id.
+
+    nbformat would draw missing ids at random, so that each run named a cell differently.
+    """
+    original = nbformat.reader.reads(text)
+    notebook = nbformat.convert(original, 4)
+    used: set[str] = set()
+    for number, cell in enumerate(notebook.cells, start=1):
+        name = cell.get("id") if original.nbformat == 4 else None
+        while not name or name in used:
+            name = f"{name or 'cell'}-{number}"
+        cell["id"] = name
+        used.add(name)
+        cell.metadata.pop("papermill", None)
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)  # the first version with ids
+    for earlier in ("papermill", "widgets"):  # Colab's state of widgets is damaged at times
+        notebook.metadata.pop(earlier, None)
+    notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, "injected-parameters")]
+    nbformat.validate(notebook)
+    return notebook
 
 
 def _find_kernel(path: Path, kernel: str) -> dict[str, str]:
@@ -141,7 +166,7 @@ def _read_defaults(notebook: NotebookNode) -> tuple[dict[str, str], dict[str, ob
 
     Read as Python: papermill's own inspection leaves out a line with a second "=", as in a comment.
     """
-    cell = next(cell for cell in notebook.cells if _has_tag(cell, PARAMETERS))
+    cell = next(cell for cell in notebook.cells if has_tag(cell, PARAMETERS))
     try:
         lines = ast.parse(cell.source).body
     except SyntaxError as error:

@@ -15,7 +15,8 @@ from ..errors import InputError
 from ..files import atomic_write
 
 RESULTS = "results.json"
-SCHEMA = 1  # increased with every change of results.schema.json, which only adds fields
+NO_REPORT = "done, without report"  # a status
+SCHEMA = 2  # increased with every change of results.schema.json, which only adds fields
 
 
 @cache
@@ -53,6 +54,11 @@ def read_results(folder: Path) -> dict:
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
     return results
+
+
+def is_done(results: dict) -> bool:
+    """Return whether a run completed, with or without its report."""
+    return results["status"] in ("done", NO_REPORT)
 
 
 def _to_json(results: dict) -> str:

@@ -1,6 +1,5 @@
 """Run a notebook headless with papermill, into an output folder."""
 
-import ast
 import json
 import logging
 import math
@@ -23,7 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from ..data.challenge import find_challenge
 from ..data.tasks import find_data_folder
-from ..errors import InputError, NotFilledInError, RunFailedError
+from ..errors import InputError, RunFailedError
 from ..log import logger
 from ..progress import is_interactive
 from ..training import CHECKPOINT_FOLDER
@@ -37,8 +36,9 @@ from .folder import (
     make_work_folder,
 )
 from .parameters import SAVE_TO, check_parameters, find_notebook, find_path, read_notebook
-from .report import write_report
-from .results import RESULTS, SCHEMA, read_results, write_results
+from .report import make_report, write_figures
+from .results import NO_REPORT, RESULTS, SCHEMA, read_results, write_results
+from .stop import find_stop
 
 TIMEOUT = 4 * 3600  # seconds; the handout's own training takes over two hours on two cores
 
@@ -58,7 +58,9 @@ def run(
     """Run a notebook with papermill, and return the path of its HTML report in `out`.
 
     The run works in `out/.partial` under a lock. Its files are moved to `out` when it is complete,
-    results.json last. A run that was interrupted, killed or failed resumes from the last
+    results.json last, and only then is the report made. If that fails, one line says why, the
+    status is "done, without report", and the path is that of the executed notebook. The same call
+    tries the report again. A run that was interrupted, killed or failed resumes from the last
     complete epoch of its trainings when it is started again. The notebook itself is only read; it
     runs in the current folder, where relative paths among the parameters start.
 
@@ -99,13 +101,12 @@ def run(
     if source.resolve().parent == out.resolve():
         raise InputError(f"{source} lies in {out}, where its results would go: name another folder")
     key = _content_key(content, values, out)
-    report = out / f"{source.stem}.html"
     with _disk_errors(source.stem, out), lock_folder(out):
         previous = finished_run(out)
         if previous and not again:
             _check_same(previous, key, out)
             logger.info("This run is already complete. Use --again to repeat it.")
-            return report
+            return make_report(out / source.name, hide_inputs=hide_inputs)
         work = make_work_folder(out)
         if takes_folder:
             given[SAVE_TO] = str(work.absolute())
@@ -113,7 +114,7 @@ def run(
         started, start = datetime.now(UTC), time.perf_counter()
         executed, reason = _execute(content, work / source.name, given, timeout)
         seconds = time.perf_counter() - start
-        place, error = _find_stop(executed, reason)
+        place, error = find_stop(executed, reason)
         target = out / PARTIAL / FAILED if error and previous else out
         place = _replace_folder(place, work, target)
         executed = nbformat.reads(
@@ -121,9 +122,10 @@ def run(
         )
         paths = {"input_path": str(source), "output_path": str(target / source.name)}
         executed.metadata.papermill.update(paths)
-        write_report(executed, work / report.name, hide_inputs=hide_inputs)
+        nbformat.write(executed, work / source.name)
+        write_figures(executed, work)
         details: dict[str, object] = {
-            "status": error.status if error else "done",
+            "status": error.status if error else NO_REPORT,
             "error": place or None,
             "notebook": source.stem,
             "parameters": values,
@@ -136,11 +138,11 @@ def run(
             finish(work, out)
         else:
             work.rename(target)
+        report = make_report(target / source.name, hide_inputs=hide_inputs)
     if error:
         executed_part = target / source.name
-        raise error(
-            f"{source.stem} did not complete: {place}. The executed part is in {executed_part}"
-        )
+        stop = f"{source.stem} did not complete: {place.rstrip('.')}"
+        raise error(f"{stop}. The executed part is in {executed_part}")
     logger.info(f"{source.stem}: done in {seconds:.0f} s")
     return report
 
@@ -219,7 +221,7 @@ def _check_same(previous: dict, key: str, out: Path) -> None:
 def _execute(
     content: NotebookNode, path: Path, parameters: dict[str, object], timeout: float
 ) -> tuple[NotebookNode, str]:
-    """Run a notebook at `path`; return it executed, and why it stopped ("" if it did not)."""
+    """Run a notebook at `path`; return it executed, and why it stopped if no output says so."""
     nbformat.write(content, path)
     with _checkpoints(path.parents[1] / CHECKPOINTS):
         reason = _run_papermill(path, parameters, timeout)
@@ -227,7 +229,7 @@ def _execute(
 
 
 def _run_papermill(path: Path, parameters: dict[str, object], timeout: float) -> str:
-    """Run the notebook at `path` in place; return why it stopped, or "" if it did not."""
+    """Run the notebook at `path` in place; return why it stopped, if no cell's output says so."""
     escaped = str(path).replace("{", "{{").replace("}", "}}")  # papermill fills in braces
     deadline = time.monotonic() + timeout
 
@@ -247,9 +249,8 @@ def _run_papermill(path: Path, parameters: dict[str, object], timeout: float) ->
             shutdown_kernel="immediate",
             timeout_func=remaining_seconds,
         )
-    except PapermillExecutionError as error:
-        text = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue).strip()
-        return f"{error.ename}: {text.partition(chr(10))[0]}"
+    except PapermillExecutionError:
+        return ""  # the outputs tell which cell failed; papermill names the last one, tagged or not
     except TimeoutError:
         return (
             f"out of time, {timeout:g} s. Start it again with a longer --timeout: it resumes "
@@ -262,6 +263,8 @@ def _run_papermill(path: Path, parameters: dict[str, object], timeout: float) ->
         )
     except RuntimeError as error:
         return f"the kernel does not start: {error}"
+    except nbformat.ValidationError as error:
+        return f"its output can't be stored in a notebook: {error.message}"
     return ""
 
 
@@ -288,34 +291,6 @@ def _end_processes(checkpoints: str) -> None:
             if process.environ().get(CHECKPOINT_FOLDER) == checkpoints:
                 process.kill()
                 process.wait(10)
-
-
-def _find_stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailedError] | None]:
-    """Return where and why a notebook stopped, and the error class; "" and None if it completed."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    started = [cell for cell in code if cell.metadata.papermill.get("start_time")]
-    if not reason and len(started) < len(code):
-        reason = "it ends the kernel (SystemExit), so the cells after it did not run"
-    if not reason:
-        return "", None
-    cell = started[-1] if started else code[0]
-    graded = [cell for cell in started if cell.metadata.get("nbgrader", {}).get("solution")]
-    empty = [cell for cell in graded if _is_empty(cell.source)]
-    if cell in graded and reason.startswith("NotImplementedError"):
-        empty.append(cell)
-    if empty:
-        metadata = empty[0].metadata.nbgrader
-        points = f" ({metadata.points} points)" if "points" in metadata else ""
-        return f"graded cell {metadata.grade_id}{points} is not filled in", NotFilledInError
-    name = cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
-    return f"cell {name}: {reason}", RunFailedError
-
-
-def _is_empty(source: str) -> bool:
-    try:
-        return not ast.parse(source).body
-    except SyntaxError:
-        return False
 
 
 def _replace_folder(text: str, work: Path, target: Path) -> str:

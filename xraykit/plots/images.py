@@ -52,7 +52,7 @@ def plot_images(
     Raises
     ------
     InputError
-        If an image has no prediction, or the numbers of maps and images differ.
+        If an image has no prediction or several, or the numbers of maps and images differ.
     """
     check_images(images)
     if maps is not None and len(maps) != len(images):
@@ -112,6 +112,9 @@ def _format_titles(images: ImageSet, predictions: pd.DataFrame | None) -> list[s
     if predictions is None:
         return [f"{name}\n{label}" for name, label in zip(names, true, strict=True)]
     by_path = predictions.set_index("path")
+    if not by_path.index.is_unique:
+        twice = by_path.index[by_path.index.duplicated()][0]
+        raise InputError(f"{twice} has several predictions: expected one row per image")
     missing = [path for path in images.paths if path not in by_path.index]
     if missing:
         raise InputError(
