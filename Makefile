@@ -2,6 +2,7 @@
 # make test   check everything that CI checks
 # make lab    open JupyterLab on the student versions
 # make check  check style, types and import order
+# make docs   build the documentation in docs/_build/html
 # make bench  compare the speed of the kit with the handout of 2020, in under 45 minutes
 # The first of these creates the environment: .venv in this clone.
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN = $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY = .venv/.ready
 
-.PHONY: demo test lab check bench
+.PHONY: demo test lab check docs bench
 
 demo: $(READY)
 	@$(BIN)/xraykit demo
@@ -27,6 +28,10 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id --keep-count --extra-keys metadata.language_info notebooks/*.ipynb
+
+docs: $(READY)
+	$(BIN)/sphinx-build -q -n -W --keep-going docs docs/_build/html
+	@echo Open docs/_build/html/index.html in a browser.
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
