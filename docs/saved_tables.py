@@ -36,7 +36,9 @@ def expand_counts(cell: str) -> str:
     >>> expand_counts("**27/36**")
     '**27/36 = 75 % [59, 86]**'
     """
-    return re.sub(r"\b(\d+)/(\d+)\b", lambda found: str(Proportion(*map(int, found.groups()))), cell)
+    return re.sub(
+        r"\b(\d+)/(\d+)\b", lambda found: str(Proportion(*map(int, found.groups()))), cell
+    )
 
 
 def read_csv(name: str) -> str:

@@ -94,7 +94,7 @@ def test_choose_recipe_without_weights_small_network_stands_in(capsys):
     *requests, text = capsys.readouterr().out.splitlines()
     assert f"with epochs=3: it replaces {default}, whose ImageNet weights are not" in text
     assert "xraykit doctor" in text
-    assert all("not on this machine: Keras downloads them" in line for line in requests)
+    assert all("not on this machine: trying to download them" in line for line in requests)
     assert all(" MB, once" in line for line in requests)
     assert len(requests) == len({line.split()[4] for line in requests})  # each network once
     (second,) = xk.choose_comparison(chosen, overrides={"epochs": 3})

@@ -43,7 +43,7 @@ def load_imagenet(
         size = 4 * network.count_params() / 1e6  # float32
         logger.warning(
             f"The ImageNet weights of {name} are not on this machine: "
-            f"Keras downloads them ({size:.0f} MB, once).",
+            f"trying to download them ({size:.0f} MB, once).",
         )
     try:
         _download(network, download)

@@ -213,11 +213,13 @@ def _choose_available(task: str, overrides: dict) -> tuple[Recipe, str]:
     if name == default:
         return recipe, (
             f"the default, the fastest of the {ranking['tied'].sum()} recipes that do not differ "
-            f"significantly from the best in cross-validation (McNemar's test; {counts[name]} "
+            f"significantly from the best in cross-validation on the challenge's images (McNemar's "
+            f"test; {counts[name]} "
             f"correct; the best, {best}: {counts[best]})"
         )
     return replace(recipe, stands_in_for=default), (
         f"it replaces {default}, whose ImageNet weights are not available here "
-        f"({counts[name]} correct in cross-validation, against {counts[default]}). To use "
+        f"({counts[name]} correct in cross-validation on the challenge's images, against "
+        f"{counts[default]}). To use "
         f"{default}, run once with an internet connection, or see `xraykit doctor`"
     )
