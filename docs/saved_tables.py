@@ -53,7 +53,7 @@ def reproduction() -> str:
     table = summarize(saved_reproduction()).astype(object).fillna("–")
     network = {"end_at=conv4_block6_out": "first four stages"}
     table["training"] = [
-        ", ".join(filter(None, [row.training, *map(lambda x: network.get(x, x), row.network)]))
+        ", ".join(filter(None, [row.training, *(network.get(x, x) for x in row.network)]))
         for row in table.assign(network=table["network"].str.split(", ")).itertuples()
     ]
     table["recipe"] = [f"`{recipe}`" for recipe in table["recipe"]]

@@ -12,6 +12,7 @@ from keras.src.utils import file_utils
 
 import xraykit as xk
 from xraykit import keras
+from xraykit.models.weights import _announce_download
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
 MOBILENET_FILE = "mobilenet_2_5_224_tf_no_top.h5"
@@ -52,6 +53,7 @@ def server(tmp_path, monkeypatch):
     )
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{httpd.server_port}/"
+    _announce_download.cache_clear()
     monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", address)
     monkeypatch.setattr(efficientnet, "BASE_WEIGHTS_PATH", address)
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(cache))

@@ -3,6 +3,7 @@
 import socket
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from .._keras import keras
@@ -40,11 +41,7 @@ def load_imagenet(
             return
         too_short = f" ({path.name} is there; it fits with end_at={last!r})"
     if not downloaded_file(name, alpha).is_file():
-        size = 4 * network.count_params() / 1e6  # float32
-        logger.warning(
-            f"The ImageNet weights of {name} are not on this machine: "
-            f"trying to download them ({size:.0f} MB, once).",
-        )
+        _announce_download(name, 4 * network.count_params())  # float32
     try:
         _download(network, download)
     except Exception as error:
@@ -59,6 +56,14 @@ def load_imagenet(
             f"{place}. Put the file there, pass weights=FILE, choose another backbone, or train "
             "'SmallCNN', which needs none"
         ) from error
+
+
+@cache  # once per process: a notebook may ask for the same weights several times
+def _announce_download(name: str, n_bytes: int) -> None:
+    logger.warning(
+        f"The ImageNet weights of {name} are not on this machine: trying to download them "
+        f"({n_bytes / 1e6:.0f} MB, once)."
+    )
 
 
 def _download(network: keras.Model, download: Callable) -> None:
