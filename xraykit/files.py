@@ -1,17 +1,62 @@
-"""Files: those that come with the package, and atomic output (completely, or not at all)."""
+"""Files: paths that people type, names, clutter, and atomic output (completely, or not at all)."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import cannot_write
+from .errors import InputError, cannot_write
+
+# What operating systems and programs leave in folders, besides hidden files.
+CLUTTER = {"__macosx", "__pycache__", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "icon\r"}
+CLUTTER |= {"picasa.ini", "thumbs.db", "@eadir", "@recycle", "#recycle", "$recycle.bin"}
+CLUTTER |= {"lost+found", "system volume information", "temporary items", "network trash folder"}
 
 
 def shipped_path(name: str) -> Path:
     """Return a file or folder that is next to the package in a clone, and inside it in a wheel."""
     package = Path(__file__).parent
     return package / name if (package / name).exists() else package.parent / name
+
+
+def is_clutter(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden, or no one's work."""
+    return name.startswith(".") or name.lower().partition(":")[0] in CLUTTER
+
+
+def escape_name(name: str | Path) -> str:
+    """Return a path as text that can be printed, hashed and stored, even if it is not UTF-8.
+
+    Python holds such a byte as half of a surrogate pair, which no file and no JSON can take. It
+    becomes an escape sequence, which `to_path` understands.
+    """
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def to_path(text: object) -> Path:
+    """Return the path that a person typed; `~` is expanded, and escaped bytes are resolved.
+
+    Raises
+    ------
+    InputError
+        If it is not a text or a path, or no file can have this name.
+    """
+    if not isinstance(text, str | os.PathLike) or not str(text):
+        raise InputError(f"Expected a path, found {text!r}")
+    escaped = re.compile(r"\\u(dc[89a-f][0-9a-f])")
+    name = escaped.sub(lambda match: chr(int(match[1], 16)), os.fspath(text))
+    try:
+        if "\0" in name:
+            raise ValueError("it has a zero byte")
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{escape_name(name)[:100]!r} can't be used as a path: {reason}"
+        ) from error
+    return path
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
@@ -45,7 +90,7 @@ def write_text(text: str, path: str | Path) -> None:
     InputError, WriteError
         If the file can't be written.
     """
-    path = Path(path).expanduser()
+    path = to_path(path)
     with report_write_errors(path):
         if path.is_dir():
             raise IsADirectoryError("it is a folder")

@@ -156,7 +156,15 @@ def test_read_image_not_a_file_raises_with_reason(tmp_path):
 
 
 def test_list_files_leaves_out_clutter(tmp_path):
-    clutter = ("desktop.ini", "Desktop.ini", ".DS_Store", "Thumbs.db", "._a.jpeg")
+    clutter = (
+        "desktop.ini",
+        "Desktop.ini",
+        ".DS_Store",
+        "Thumbs.db",
+        "._a.jpeg",
+        "Picasa.ini",
+        "Icon\r",
+    )
     for name in ("a.jpeg", ".b.jpeg.icloud", *clutter):
         (tmp_path / name).touch()
     assert [path.name for path in list_files(tmp_path)] == [".b.jpeg.icloud", "a.jpeg"]

@@ -1,3 +1,4 @@
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -151,6 +152,10 @@ BAD = {
     "class missing": (remove("all/train/covid", "all/test/covid"), "missing class folder.*covid"),
     "classes differ": (remove("all/test/covid"), "classes differ between test and train.*covid"),
     "one class": (one_class, "only one class, and a classifier needs two"),
+    "capital split": (
+        lambda root: (root / "all/train").rename(root / "all/Train"),
+        "/all has no folder train: .*found Train, test",
+    ),
     "empty class": (empty, "train/covid is empty"),
     "unexpected folder": (lambda root: (root / "all/train/flu").mkdir(), "unexpected folder flu"),
     "too many lost": (break_three, "3 of 24 images can't be used .*at most 2 such images"),
@@ -284,3 +289,34 @@ def test_file_pixels_changed_file_raises_one_line(lazy, damage, message):
     damage(lazy.train.pixels.files[4])
     with pytest.raises(xk.InputError, match=message):
         lazy.train.pixels[:]
+
+
+def test_load_task_names_what_it_does_not_read(challenge, capsys):
+    (challenge / "all/val/covid").mkdir(parents=True)
+    image = next((challenge / "all/train/covid").iterdir())
+    shutil.copy(image, challenge / "all/train/loose.png")
+    (challenge / "all/train/@eaDir").mkdir()
+    (challenge / "all/train/Picasa.ini").touch()
+    task = xk.load_task("multiclass", challenge, image_size=32)
+    note = "Not read, because it is not in the folder of a class: all/val, all/train/loose.png."
+    assert task.notes == (note,) and note in capsys.readouterr().out
+
+
+def test_load_task_documents_beside_images_refuse_no_class(challenge):
+    folder = challenge / "all/train/covid"
+    for image in list(folder.iterdir()):
+        image.with_suffix(".txt").write_text("finding")
+    task = xk.load_task("multiclass", challenge, image_size=32)
+    assert len(task.skipped) == 24 and task.train.counts()["covid"] > 10
+
+
+def test_load_task_name_that_is_not_utf8_is_read_and_escaped(challenge, capsys):
+    folder = challenge / "all/train/covid"
+    image = next(folder.iterdir())
+    image.rename(os.fsdecode(os.fsencode(folder) + b"/r\xf6ntgen.png"))
+    (folder / "loop").symlink_to("loop")
+    task = xk.load_task("multiclass", challenge, image_size=32, in_memory=False)
+    assert "all/train/covid/r\\udcf6ntgen.png" in task.development.paths
+    assert task.skipped.values.tolist() == [["all/train/covid/loop", "broken link"]]
+    assert task.digest and len(xk.image_metadata(task)) == len(task.development.join(task.test))
+    task.development.pixels[:]

@@ -344,3 +344,21 @@ def test_load_rows_in_two_processes_computes_once():
         sum("another process computes features of this network; waiting" in t for t in texts) == 1
     )
     assert sum("computing 640 features once" in text for text in texts) == 1
+
+
+def test_clear_cache_tells_what_it_could_not_remove(cache, monkeypatch):
+    folder = cache / "xraykit-features/aa"
+    folder.mkdir(parents=True)
+    for name in ("00.json", "00.npy", "01.json", "01.npy"):
+        (folder / name).write_text("{}")
+    unlink = Path.unlink
+
+    def unlink_own(path, **options):
+        if path.stem == "00":
+            raise PermissionError
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", unlink_own)
+    removed, remaining = clear_cache()
+    assert [path.stem for path in removed["path"]] == ["01"]
+    assert [path.stem for path in remaining["path"]] == ["00"]

@@ -9,6 +9,7 @@ import pandas as pd
 from ..data.challenge import LAYOUT
 from ..data.tasks import Task, check_task, find_data_folder, load_task
 from ..errors import InputError, check_whole_number
+from ..files import to_path
 from ..log import only_warnings
 from ..metrics.comparison import mcnemar
 from ..metrics.intervals import Proportion, add_intervals, display_table
@@ -233,7 +234,7 @@ def audit_task(
     check_task(task)
     check_whole_number("seed", seed, minimum=0)
     images = image_table(task)
-    gray = read_gray([task.root / path for path in images["path"]])
+    gray = read_gray([task.file(path) for path in images["path"]])
     pairs = find_near_duplicates(images, np.stack(gray))
     baselines = fit_baselines(task, gray, repeats=repeats, folds=folds, seed=seed)
     checks = {
@@ -280,7 +281,7 @@ def audit_folder(
         of no task here.
     """
     table = None if predictions is None else read_predictions(predictions)
-    root = find_data_folder() if root == "auto" else Path(root).expanduser()
+    root = find_data_folder() if root == "auto" else to_path(root)
     both = list(LAYOUT) if (root / "all").is_dir() else ["binary"]
     audits = []
     for task_name in [name] if name else both:

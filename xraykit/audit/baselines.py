@@ -115,7 +115,7 @@ def fit_baselines(
         If a class has fewer patients than folds.
     """
     development, test = task.development, task.test
-    files = [task.root / path for path in development.paths + test.paths]
+    files = [task.file(path) for path in development.paths + test.paths]
     baselines = []
     for feature in (GUESSING, *IMAGE_FEATURES):
         values = thread_map(feature.extract, files, gray[: len(files)], doing=feature.name)

@@ -67,7 +67,7 @@ def check_unusual_images(
     """
     lines = []
     for path, gray in zip(images["path"], gray_images, strict=True):
-        with Image.open(task.root / path) as image:
+        with Image.open(task.file(path)) as image:
             width, height = image.size
         shorter, longer = sorted((width, height))
         problems = {

@@ -50,8 +50,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise_signal)
-    for stream in (sys.stdout, sys.stderr):  # a pipe may not be able to encode ✓
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    for stream in (sys.stdout, sys.stderr):  # for ✓ in a pipe, and names that are not UTF-8
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         cli()
     except _SignalError as error:

@@ -5,13 +5,12 @@ from pathlib import Path
 import click
 
 from ..errors import InputError
-
-_PATH = click.Path(path_type=Path)
+from .paths import PATH
 
 
 @click.command()
-@click.argument("notebooks", nargs=-1, required=True, type=_PATH)
-@click.option("--to", type=_PATH, default=Path("student"), show_default=True, help="Output folder.")
+@click.argument("notebooks", nargs=-1, required=True, type=PATH)
+@click.option("--to", type=PATH, default=Path("student"), show_default=True, help="Output folder.")
 def release(notebooks: tuple[Path, ...], to: Path) -> None:
     """Write the student versions of NOTEBOOKS.
 

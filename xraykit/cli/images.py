@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from ..errors import InputError, error_class
-
-_PATH = click.Path(path_type=Path)
+from .paths import PATH
 
 
 @click.group()
@@ -15,9 +14,9 @@ def data() -> None:
 
 
 @data.command()
-@click.option("--from-folder", type=_PATH, help="Folder with the images.")
-@click.option("--from-zip", type=_PATH, help="Zip file with the images.")
-@click.option("--to", type=_PATH, help="Output folder; by default data/ of the clone.")
+@click.option("--from-folder", type=PATH, help="Folder with the images.")
+@click.option("--from-zip", type=PATH, help="Zip file with the images.")
+@click.option("--to", type=PATH, help="Output folder; by default data/ of the clone.")
 def challenge(from_folder: Path | None, from_zip: Path | None, to: Path | None) -> None:
     """Import a copy of the 2020 class challenge.
 
@@ -38,7 +37,7 @@ def challenge(from_folder: Path | None, from_zip: Path | None, to: Path | None) 
 
 
 @data.command()
-@click.argument("folder", type=_PATH)
+@click.argument("folder", type=PATH)
 @click.option(
     "--task",
     default="multiclass",
@@ -76,14 +75,14 @@ def phantoms(folder: Path, task: str, images: int | None, shortcut: float, seed:
 @click.option("--task", "name", help="binary or multiclass; by default both, if available.")
 @click.option(
     "--predictions",
-    type=_PATH,
+    type=PATH,
     help="predictions.csv of a run, to compare with the no-lung baselines.",
 )
 @click.option(
     "--html",
     is_flag=False,
     flag_value="audit.html",
-    type=_PATH,
+    type=PATH,
     help="Output file for the HTML page; audit.html if no name is given.",
 )
 @click.option(

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from ..errors import WriteError
+
 
 @click.command()
 @click.option("--time", "name", metavar="RECIPE", help="Time this recipe on each device instead.")
@@ -36,13 +38,17 @@ def cache(clear: bool) -> None:
     """
     from ..training.cache_folder import cache_folder, clear_cache, list_cached
 
-    table = list_cached()
     if clear:
-        clear_cache()
-    elif len(table):
-        click.echo(table.drop(columns="path").to_string(index=False, float_format="{:.1f}".format))
+        table, remaining = clear_cache()
+    else:
+        table = remaining = list_cached()
+    if len(remaining):
+        columns = remaining.drop(columns="path")
+        click.echo(columns.to_string(index=False, float_format="{:.1f}".format))
     action = "removed from" if clear else "in"
     click.echo(f"{len(table)} files, {table['MB'].sum() / 1000:.2f} GB, {action} {cache_folder()}")
+    if clear and len(remaining):
+        raise WriteError(f"Could not remove {len(remaining)} files: another user may own them")
 
 
 COMMANDS = (doctor, cache)

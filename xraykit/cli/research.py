@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-_PATH = click.Path(path_type=Path)
+from .paths import PATH
 
 
 @click.command()
@@ -35,7 +35,7 @@ def recipes(name: str | None) -> None:
 )
 @click.option(
     "--to",
-    type=_PATH,
+    type=PATH,
     default=Path("reports/experiments"),
     show_default=True,
     help="Output folder.",
@@ -81,7 +81,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
 )
 @click.option(
     "--to",
-    type=_PATH,
+    type=PATH,
     default=Path("reports/reproduce.csv"),
     show_default=True,
     help="Output file for the table.",
@@ -109,7 +109,7 @@ def reproduce(
 @click.option("--seed", default=42, show_default=True, help="Random seed for splits and training.")
 @click.option(
     "--to",
-    type=_PATH,
+    type=PATH,
     default=Path("reports/shortcuts.csv"),
     show_default=True,
     help="Output file for the table.",
@@ -127,7 +127,7 @@ def shortcuts(names: tuple[str, ...], seed: int, to: Path) -> None:
 
 @click.command()
 @click.option(
-    "--to", type=_PATH, default=Path("reports/gallery"), show_default=True, help="Output folder."
+    "--to", type=PATH, default=Path("reports/gallery"), show_default=True, help="Output folder."
 )
 @click.option("--seed", default=42, show_default=True, help="Random seed for splits and training.")
 def gallery(to: Path, seed: int) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import click
 
 from ..errors import InputError
-
-_PATH = click.Path(path_type=Path)
+from .paths import PATH
 
 
 @click.command()
@@ -20,7 +19,7 @@ _PATH = click.Path(path_type=Path)
     metavar="NAME VALUE",
     help="Set a parameter of the notebook; may be repeated.",
 )
-@click.option("--out", required=True, type=_PATH, help="Output folder.")
+@click.option("--out", required=True, type=PATH, help="Output folder.")
 @click.option("--timeout", type=float, help="Seconds for the whole run; by default four hours.")
 @click.option("--kernel", help="Jupyter kernel; by default the one that the notebook names.")
 @click.option("--hide-inputs", is_flag=True, help="Leave the code out of the HTML report.")
@@ -44,7 +43,7 @@ def run(notebook: str, out: Path, **options: Any) -> None:
 
 
 @click.command()
-@click.option("--to", type=_PATH, default=Path("reports"), show_default=True, help="Output folder.")
+@click.option("--to", type=PATH, default=Path("reports"), show_default=True, help="Output folder.")
 def demo(to: Path) -> None:
     """Run both notebooks with their default parameters.
 
@@ -56,9 +55,9 @@ def demo(to: Path) -> None:
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=_PATH)
-@click.option("--csv", type=_PATH, help="Output file for the table as CSV.")
-@click.option("--html", type=_PATH, help="Output file for the table as an HTML page.")
+@click.argument("folders", nargs=-1, required=True, type=PATH)
+@click.option("--csv", type=PATH, help="Output file for the table as CSV.")
+@click.option("--html", type=PATH, help="Output file for the table as an HTML page.")
 def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> None:
     """Collect the runs in and below FOLDERS in one table."""
     from ..headless import collect as runs
@@ -72,7 +71,7 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=_PATH)
+@click.argument("folders", nargs=-1, required=True, type=PATH)
 def card(folders: tuple[Path, ...]) -> None:
     """Write a model card for each run in FOLDERS.
 

@@ -17,7 +17,7 @@ import pandas as pd
 from platformdirs import user_data_path
 
 from ..errors import InputError
-from ..files import shipped_path
+from ..files import is_clutter, shipped_path, to_path
 
 MANIFEST = shipped_path("data/challenge.csv")
 # Where images are imported to: data/ of a clone, or the user's own folder for an installed wheel.
@@ -100,7 +100,7 @@ def find_challenge() -> Path | None:
         If `XRAYKIT_CHALLENGE_DIR` is set and holds neither folder.
     """
     variable = os.environ.get("XRAYKIT_CHALLENGE_DIR")
-    folder = Path(variable).expanduser() if variable else DATA
+    folder = to_path(variable) if variable else DATA
     if any((folder / part).is_dir() for part in ("two", "all")):
         return folder
     if not variable:
@@ -146,7 +146,7 @@ def compare_with_manifest(folder: Path) -> ManifestComparison:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith(".") and path.stat().st_size
+        if path.is_file() and not is_clutter(path.name) and path.stat().st_size
     )
     digests = {path: sha256(path.read_bytes()).hexdigest() for path in files}
     by_digest = {digest: path for path, digest in digests.items()}

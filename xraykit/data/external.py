@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import to_path
 from .folders import read_folders
 from .images import ImageSet, list_files
 
@@ -107,4 +108,4 @@ def _find_root() -> Path:
             f"{EXTERNAL_VARIABLE} is not set: expected a folder of external images, with "
             f"{', '.join(GROUP_NAMES)}"
         )
-    return Path(root).expanduser()
+    return to_path(root)

@@ -8,6 +8,7 @@ import pandas as pd
 import psutil
 
 from ..errors import InputError
+from ..files import escape_name
 from ..progress import thread_map
 from .challenge import LAYOUT, SPLITS, find_patient
 from .images import (
@@ -19,6 +20,10 @@ from .images import (
     read_image,
 )
 
+# Files beside the images, which are listed and don't count as images that can't be used.
+DOCUMENTS = {".csv", ".db", ".doc", ".docx", ".htm", ".html", ".ini", ".ipynb", ".json", ".lnk"}
+DOCUMENTS |= {".log", ".md", ".pdf", ".py", ".rtf", ".tsv", ".txt", ".url", ".xls", ".xlsx", ".xml"}
+MAX_LISTED = 5
 Folders = dict[tuple[str, str], Path]  # by split and class
 MAX_UNUSABLE_FRACTION, MAX_UNUSABLE_IMAGES = (
     0.05,
@@ -27,9 +32,20 @@ MAX_UNUSABLE_FRACTION, MAX_UNUSABLE_IMAGES = (
 
 
 def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
-    """Return the folder of each split and class, and a note if `all/` replaces some of `two/`."""
+    """Return the folder of each split and class, and notes on what is not read.
+
+    A note also says if `all/` replaces some folders of `two/`.
+    """
     part, classes = LAYOUT[name]
     _check_root(root, part, classes)
+    for split in SPLITS:
+        if not any((root / top / split).is_dir() for top in (part, "all")):
+            top = part if (root / part).is_dir() else "all"
+            found = ", ".join(sorted(_list_subfolders(root / top))) or "no folder"
+            raise InputError(
+                f"{root / top} has no folder {split}: expected {' and '.join(SPLITS)}, spelled "
+                f"like this; found {found}"
+            )
     folders, replaced = {}, []
     for split in SPLITS:
         for label in classes:
@@ -44,7 +60,7 @@ def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
     }
     for split, other in (SPLITS, SPLITS[::-1]):
         folder = root / part / split
-        extra = _list_subfolders(folder) - {*classes, "__MACOSX"}
+        extra = _list_subfolders(folder) - {*classes}
         if extra:
             raise InputError(
                 f"{folder}: unexpected folder {', '.join(sorted(extra))}. "
@@ -62,8 +78,28 @@ def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
                 f"{folder}: {problem}. Expected the folders {', '.join(classes)}; "
                 f"found {', '.join(sorted(present[split])) or 'none'}; add {', '.join(missing)}"
             )
-    note = f"Note: {part}/ lacks these folders, so they were read from all/: {', '.join(replaced)}."
-    return folders, [note] if replaced else []
+    notes = _list_unread(root, part)
+    if replaced:
+        listed = ", ".join(replaced)
+        notes.append(f"Note: {part}/ lacks these folders, so they were read from all/: {listed}.")
+    return folders, notes
+
+
+def _list_unread(root: Path, part: str) -> list[str]:
+    """Return a note that names the files and folders outside the class folders, if any."""
+    places = [root / part, *(root / part / split for split in SPLITS)]
+    unread = [
+        escape_name(path.relative_to(root).as_posix())
+        for folder in places
+        if folder.is_dir()
+        for path in list_files(folder)
+        if path.is_file() or (folder == places[0] and path.name not in SPLITS)
+    ]
+    if not unread:
+        return []
+    listed = ", ".join(unread[:MAX_LISTED])
+    rest = f" and {len(unread) - MAX_LISTED} more" if len(unread) > MAX_LISTED else ""
+    return [f"Not read, because it is not in the folder of a class: {listed}{rest}."]
 
 
 def _check_root(root: Path, part: str, classes: tuple[str, ...]) -> None:
@@ -111,7 +147,7 @@ def read_folders(
         If a folder is empty, has too many unusable files, or one image has two classes.
     """
     files = [(*key, path) for key, folder in folders.items() for path in list_files(folder)]
-    n_files = Counter((split, label) for split, label, _ in files)
+    n_files = Counter((split, label) for split, label, path in files if _is_image(path.name))
     for key, folder in folders.items():
         if not n_files[key]:
             raise InputError(f"{folder} is empty. Copy the images of class {key[1]} into it")
@@ -128,7 +164,7 @@ def read_folders(
     results = thread_map(read, [path for *_, path in files], doing="reading")
     usable, unusable = defaultdict(list), defaultdict(list)
     for (split, label, path), result in zip(files, results, strict=True):
-        relative = path.relative_to(root).as_posix()
+        relative = escape_name(path.relative_to(root).as_posix())
         if isinstance(result, UnusableImageError):
             unusable[split, label].append((relative, str(result)))
         else:
@@ -150,6 +186,10 @@ def read_folders(
     return images, pd.DataFrame(skipped, columns=["path", "reason"])
 
 
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() not in DOCUMENTS
+
+
 def _check_conflicts(files: list[tuple]) -> None:
     """Raise InputError if one image is in the folders of two classes."""
     first_files: dict[str, tuple[str, str]] = {}
@@ -163,6 +203,7 @@ def _check_conflicts(files: list[tuple]) -> None:
 
 def _check_skipped(folder: Path, skipped: list[tuple[str, str]], n_files: int) -> None:
     """Raise InputError if too many files of a folder can't be used."""
+    skipped = [(path, reason) for path, reason in skipped if _is_image(path)]
     allowed = max(MAX_UNUSABLE_IMAGES, MAX_UNUSABLE_FRACTION * n_files)
     if len(skipped) > allowed or len(skipped) == n_files:
         path, reason = skipped[0]

@@ -16,14 +16,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from ..errors import InputError, check_kind
+from ..files import is_clutter
 from ..progress import thread_map
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 89_000_000  # Pillow's limit for a warning; the challenge has 14 million at most
 # Pillow warns of larger images and opens them; here they are left out and listed.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-CLUTTER = {"desktop.ini", "thumbs.db"}  # and every hidden file except iCloud's placeholders
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,14 +286,10 @@ class UnusableImageError(Exception):
 def list_files(folder: Path) -> list[Path]:
     """Return the entries of a class folder, sorted by name.
 
-    Hidden files and folders, `desktop.ini` and `Thumbs.db` are left out. `.NAME.icloud` is kept,
-    since it is the placeholder of an image that should be there.
+    Clutter is left out, but for `.NAME.icloud`, the placeholder of an image that should be there.
     """
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix == ".icloud"
-        or not (path.name.startswith(".") or path.name.lower() in CLUTTER)
+        path for path in folder.iterdir() if path.suffix == ".icloud" or not is_clutter(path.name)
     )
 
 

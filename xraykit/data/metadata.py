@@ -57,7 +57,7 @@ def _read_metadata(task: Task, images: ImageSet, drawn: dict[str, list[str]]) ->
         if path in drawn:
             source, (age, frame) = "phantom", drawn[path]
         try:
-            with Image.open(task.root / path) as image:
+            with Image.open(task.file(path)) as image:
                 mode = image.mode
         except OSError as error:
             raise InputError(

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from ..errors import InputError, cannot_write, check_whole_number, unknown
+from ..files import to_path
 from ..log import logger
 from ..phantoms.disease import PATTERNS, coverage
 from ..phantoms.film import draw_setting, expose_film, finish_image
@@ -86,8 +87,9 @@ def draw_phantoms(
         raise InputError(f"shortcut={shortcut!r}: expected a number from 0 to 1")
     check_whole_number("seed", seed, minimum=0)
     counts = _distribute_images(task, images)
+    folder = to_path(folder)
     try:
-        folder = Path(folder).expanduser().resolve()
+        folder = folder.resolve()
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         _check_empty(folder)
@@ -105,7 +107,7 @@ def draw_phantoms(
             raise
     except OSError as error:
         raise cannot_write(folder, error) from error
-    except RuntimeError as error:  # there is no such user's folder
+    except RuntimeError as error:  # a loop of links
         raise InputError(f"{folder} can't be used: {error}") from error
     return table
 

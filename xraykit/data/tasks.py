@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, check_kind, check_whole_number, unknown
+from ..files import to_path
 from ..log import logger
 from .challenge import LAYOUT, find_challenge
 from .folders import find_class_folders, read_folders
@@ -68,9 +69,13 @@ class Task:
         images = self.development.join(self.test)
         digest = sha256()
         for row in np.argsort(images.paths):
-            digest.update(images.paths[row].encode())
+            digest.update(images.paths[row].encode())  # escaped, so always UTF-8
             digest.update(images.pixels[row].data)
         return digest.hexdigest()
+
+    def file(self, path: str) -> Path:
+        """Return the file of an image, by its path in an image set."""
+        return to_path(self.root / path)
 
     def __repr__(self) -> str:
         counts = pd.DataFrame(
@@ -142,7 +147,7 @@ def load_task(
     check_whole_number("seed", seed, minimum=0)
     if not 0 < validation_fraction <= 0.5:
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
-    root = find_data_folder() if root == "auto" else Path(root).expanduser().resolve()
+    root = find_data_folder() if root == "auto" else to_path(root).resolve()
     folders, notes = find_class_folders(name, root)
     are_phantoms = (root / PHANTOMS).is_file()
     if are_phantoms:

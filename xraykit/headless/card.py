@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..files import write_text
+from ..files import to_path, write_text
 from ..metrics.intervals import Proportion, display_table
 from ..metrics.scores import Scores
 from ..templates import render
@@ -40,7 +40,7 @@ def write_card(folder: str | Path) -> tuple[Path, Path]:
     WriteError
         If the disk is full.
     """
-    folder = Path(folder).expanduser()
+    folder = to_path(folder)
     results = read_results(folder)
     missing = {"task", "scores"} - results.keys()
     if not is_done(results) or missing or "test" not in results["scores"]:

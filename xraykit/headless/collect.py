@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError
-from ..files import write_text
+from ..files import is_clutter, to_path, write_text
 from ..metrics.intervals import Proportion
 from ..templates import render
 from .results import RESULTS, read_results
@@ -40,7 +40,7 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
     InputError
         If a folder is missing or holds no run.
     """
-    runs = dict.fromkeys(run for folder in folders for run in _find_runs(Path(folder)))
+    runs = dict.fromkeys(run for folder in folders for run in _find_runs(to_path(folder)))
     rows, settings, parameters = [], [], []
     for run in runs:
         try:
@@ -110,7 +110,7 @@ def _find_runs(folder: Path) -> list[Path]:
     runs = sorted(
         path.parent
         for path in folder.rglob(RESULTS)
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not any(map(is_clutter, path.relative_to(folder).parts))
     )
     if not runs:
         raise InputError(f"{folder} holds no run: expected {RESULTS} in it or below it")

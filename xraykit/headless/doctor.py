@@ -19,7 +19,6 @@ from pathlib import Path
 from ..errors import XraykitError
 
 MIN_MEMORY, MIN_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
-WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)  # alphas whose weights may be installed
 INSTALL = "Install again: pip install -e ."
 KERNEL = "python -m ipykernel install --sys-prefix"
 REPLACE_KERNEL = f"Remove it (`jupyter kernelspec list` shows its folder) and create it: {KERNEL}"
@@ -189,7 +188,13 @@ def _check_images() -> Finding:
 def _check_weights() -> Finding:
     import h5py  # a part of every Keras installation
 
-    from ..models.weight_files import KERAS_FILES, candidate_files, find_weights, weights_folder
+    from ..models.weight_files import (
+        KERAS_FILES,
+        WIDTHS,
+        candidate_files,
+        find_weights,
+        weights_folder,
+    )
     from ..recipes.choose import first_available, rank_recipes
     from ..recipes.published import RECIPES
     from ..recipes.recipe import Recipe
@@ -239,13 +244,14 @@ def _describe_network(name: str, alpha: float) -> str:
 
 def _check_external() -> Finding:
     from ..data.external import EXTERNAL_VARIABLE, GROUP_NAMES
+    from ..files import to_path
 
     variable = os.environ.get(EXTERNAL_VARIABLE)
     if not variable:
         return Finding(
             True, f"External images: none, {EXTERNAL_VARIABLE} is not set; see data/README.md"
         )
-    groups = [group for group in GROUP_NAMES if (Path(variable).expanduser() / group).is_dir()]
+    groups = [group for group in GROUP_NAMES if (to_path(variable) / group).is_dir()]
     if not groups:
         return Finding(
             False,

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import InputError, cannot_write
+from ..files import is_clutter
 from ..log import logger
 from .results import RESULTS, is_done, read_results
 
@@ -33,9 +34,10 @@ def lock_folder(out: Path) -> Iterator[None]:
     """
     try:
         names = {path.name for path in out.iterdir()} if out.exists() else set()
-        if names - {LOCK} and not names & {RESULTS, PARTIAL}:
+        others = {name for name in names if not is_clutter(name)}
+        if others and not names & {RESULTS, PARTIAL}:
             raise InputError(
-                f"{out} is not empty (it contains {min(names)}): expected a new or empty folder, "
+                f"{out} is not empty (it contains {min(others)}): expected a new or empty folder, "
                 "or one of an earlier run"
             )
         if RESULTS in names and "content" not in read_results(out):

@@ -15,7 +15,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 
 from ..errors import InputError, unknown
-from ..files import shipped_path
+from ..files import shipped_path, to_path
 
 NOTEBOOKS = shipped_path("notebooks")
 PARAMETERS = "parameters"  # papermill's tag
@@ -40,16 +40,16 @@ def find_notebook(name: str | Path) -> Path:
         raise InputError(
             f"{unknown('notebook', str(name), sorted(shipped))} Or pass the path of a .ipynb file"
         )
-    return path or Path(name)
+    return path or to_path(name)
 
 
 def find_path(value: object) -> Path | None:
     """Return the path of the file or folder that a text names, or None if there is none."""
     try:
-        path = Path(value).expanduser() if value and isinstance(value, str) else None
-        return path if path and path.exists() else None
-    except (OSError, RuntimeError, ValueError):  # too long, of an unknown user, with a zero byte
+        path = to_path(value)
+    except InputError:
         return None
+    return path if path.exists() else None
 
 
 def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:

@@ -1,6 +1,5 @@
 """Run a notebook headless with papermill, into an output folder."""
 
-import json
 import logging
 import math
 import os
@@ -9,8 +8,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from hashlib import file_digest, sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -20,12 +17,13 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from ..data.challenge import find_challenge
 from ..data.tasks import find_data_folder
 from ..errors import InputError, RunFailedError
+from ..files import to_path
 from ..log import logger
 from ..progress import is_interactive
 from ..training import CHECKPOINT_FOLDER
+from .content import content_key
 from .folder import (
     CHECKPOINTS,
     FAILED,
@@ -35,12 +33,14 @@ from .folder import (
     lock_folder,
     make_work_folder,
 )
-from .parameters import SAVE_TO, check_parameters, find_notebook, find_path, read_notebook
+from .parameters import SAVE_TO, check_parameters, find_notebook, read_notebook
 from .report import make_report, write_figures
 from .results import NO_REPORT, RESULTS, SCHEMA, read_results, write_results
 from .stop import find_stop
 
 TIMEOUT = 4 * 3600  # seconds; the handout's own training takes over two hours on two cores
+
+FIGURES_IN_NOTEBOOK = "module://matplotlib_inline.backend_inline"  # clusters and CI set Agg
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors become one line instead
 
@@ -94,13 +94,13 @@ def run(
     """
     if not 0 < timeout < math.inf:
         raise InputError(f"timeout={timeout!r}: expected seconds, more than 0")
-    source, out = find_notebook(notebook), Path(out)
+    source, out = find_notebook(notebook), to_path(out)
     content = read_notebook(source, kernel=kernel)
     given, values = check_parameters(content, parameters)
     takes_folder = values.pop(SAVE_TO, None) is not None
     if source.resolve().parent == out.resolve():
         raise InputError(f"{source} lies in {out}, where its results would go: name another folder")
-    key = _content_key(content, values, out)
+    key = content_key(content, values, out)
     with _disk_errors(source.stem, out), lock_folder(out):
         previous = finished_run(out)
         if previous and not again:
@@ -176,40 +176,6 @@ def _disk_errors(name: str, out: Path) -> Iterator[None]:
         ) from error
 
 
-def _content_key(content: NotebookNode, values: dict[str, object], out: Path) -> str:
-    """Return a digest of all that a run depends on, so that the same one need not run again."""
-    nested = [
-        inner for value in values.values() if isinstance(value, dict) for inner in value.values()
-    ]
-    paths = [path for path in map(find_path, [*values.values(), *nested]) if path]
-    if values.get("data") == "auto" and (images := find_challenge()):
-        paths.append(images)
-    inputs = {
-        "cells": [(cell.cell_type, cell.source) for cell in content.cells],
-        "kernel": content.metadata.kernelspec.name,
-        "values": values,
-        "files": [_digest(path, out) for path in paths],
-        "code": _digest(Path(__file__).parents[1], out),
-        "versions": [version(package) for package in ("tensorflow", "keras", "numpy", "pillow")],
-    }
-    return sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(path: Path, out: Path) -> str:
-    """Return a digest of a file, or of all files of a folder but compiled ones and those of out."""
-    digest, results = sha256(), out.resolve()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        is_output = file.suffix == ".pyc" or file.resolve().is_relative_to(results)
-        if file.is_file() and not is_output:
-            digest.update(file.relative_to(path).as_posix().encode())
-            try:
-                with file.open("rb") as content:
-                    digest.update(file_digest(content, "sha256").digest())
-            except OSError as error:
-                raise InputError(f"{file} can't be read: {error.strerror}") from error
-    return digest.hexdigest()
-
-
 def _check_same(previous: dict, key: str, out: Path) -> None:
     if previous["content"] != key:
         raise InputError(
@@ -223,7 +189,7 @@ def _execute(
 ) -> tuple[NotebookNode, str]:
     """Run a notebook at `path`; return it executed, and why it stopped if no output says so."""
     nbformat.write(content, path)
-    with _checkpoints(path.parents[1] / CHECKPOINTS):
+    with _kernel_environment(path.parents[1] / CHECKPOINTS):
         reason = _run_papermill(path, parameters, timeout)
     return nbformat.read(path, as_version=4), reason
 
@@ -269,18 +235,23 @@ def _run_papermill(path: Path, parameters: dict[str, object], timeout: float) ->
 
 
 @contextmanager
-def _checkpoints(folder: Path) -> Iterator[None]:
-    """Let trainings keep their state in a folder, and end all processes that use it afterwards."""
-    path = str(folder.absolute())  # the notebook may change its folder
+def _kernel_environment(checkpoints: Path) -> Iterator[None]:
+    """Set what kernels inherit: where trainings keep their state, and figures in the notebook.
+
+    All processes that use this folder of checkpoints are ended before and afterwards.
+    """
+    path = str(checkpoints.absolute())  # the notebook may change its folder
     _end_processes(path)  # a run that was killed may have left one
-    previous = os.environ.get(CHECKPOINT_FOLDER)
-    os.environ[CHECKPOINT_FOLDER] = path
+    variables = {CHECKPOINT_FOLDER: path, "MPLBACKEND": FIGURES_IN_NOTEBOOK}
+    previous = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        del os.environ[CHECKPOINT_FOLDER]
-        if previous is not None:
-            os.environ[CHECKPOINT_FOLDER] = previous
+        for name, value in previous.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
         _end_processes(path)
 
 

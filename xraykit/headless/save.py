@@ -14,7 +14,7 @@ from .._keras import keras
 from ..audit.audit import Audit
 from ..data.tasks import Task, check_task
 from ..errors import InputError, cannot_write
-from ..files import atomic_write
+from ..files import atomic_write, to_path
 from ..metrics.calibration import calibration
 from ..metrics.intervals import wilson_interval
 from ..metrics.scores import score
@@ -76,7 +76,7 @@ def save_results(
     if not folder:
         return
     check_task(task)
-    folder = Path(folder).expanduser()
+    folder = to_path(folder)
     validation = predict(model, task.validation)
     results = {
         "schema": SCHEMA,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from .._keras import keras
 from ..errors import InputError, unknown
+from ..files import to_path
 from .weights import end_at_layer, load_file, load_imagenet
 
 # The scaling that each network's weights expect, as `keras.applications` defines it: "caffe" is BGR
@@ -109,7 +110,7 @@ def backbone(
             download=lambda: _build_application(name, alpha, "imagenet", input_shape=full_size),
         )
     elif weights not in (None, "imagenet"):
-        load_file(network, Path(weights), end_at=end_at)
+        load_file(network, to_path(weights), end_at=end_at)
     if end_at:
         network = end_at_layer(network, end_at)
     _check_layer(network, trainable_from)

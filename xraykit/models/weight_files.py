@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from ..files import to_path
+
 # The file names of Keras' `include_top=False` weights; {alpha} is written as Keras writes it.
 KERAS_FILES = {
     "VGG16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -15,6 +17,7 @@ KERAS_FILES = {
     "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5",
     "EfficientNetB0": "efficientnetb0_notop.h5",
 }
+WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25)  # alphas whose weights may be installed
 
 
 def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
@@ -40,7 +43,7 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
 def weights_folder() -> Path | None:
     """Return the folder that `XRAYKIT_WEIGHTS_DIR` names, or None if it is not set."""
     setting = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    return Path(setting).expanduser() if setting else None
+    return to_path(setting) if setting else None
 
 
 def find_in_folder(name: str, alpha: float) -> dict[Path, str | None]:
@@ -52,8 +55,18 @@ def find_in_folder(name: str, alpha: float) -> dict[Path, str | None]:
 
 def downloaded_file(name: str, alpha: float) -> Path:
     """Return the path of the file that Keras downloads, whether it is there or not."""
-    cache = Path(os.environ.get("KERAS_HOME", "~/.keras"), "models").expanduser()
+    cache = to_path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
     return cache / next(iter(candidate_files(name, alpha)))
+
+
+def available_weights() -> list[Path]:
+    """Return the files of all networks in all widths, in `weights_folder` and Keras' cache."""
+    return [
+        path
+        for name, file in sorted(KERAS_FILES.items())
+        for alpha in (WIDTHS if "{alpha}" in file else WIDTHS[:1])
+        for path in find_weights(name, alpha)
+    ]
 
 
 def find_weights(name: str, alpha: float) -> dict[Path, str | None]:

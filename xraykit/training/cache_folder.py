@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from ..errors import InputError
+from ..files import to_path
 
 CACHE_VARIABLE, LIMIT_VARIABLE = "XRAYKIT_CACHE_DIR", "XRAYKIT_CACHE_GB"
 DEFAULT_LIMIT_GB = 5.0
@@ -27,8 +28,8 @@ class CacheError(Exception):
 
 def cache_folder() -> Path:
     """Return the folder of all features, with a name that no other program uses."""
-    parent = Path(os.environ.get(CACHE_VARIABLE) or user_cache_path("xraykit"))
-    return parent.expanduser().absolute() / "xraykit-features"
+    parent = to_path(os.environ.get(CACHE_VARIABLE) or user_cache_path("xraykit"))
+    return parent.absolute() / "xraykit-features"
 
 
 def size_limit() -> float:
@@ -69,11 +70,20 @@ def list_cached() -> pd.DataFrame:
     return table.sort_values("used", ignore_index=True)
 
 
-def clear_cache() -> None:
-    """Remove all features. A training that uses them continues, because it has the files open."""
-    for path in list_cached()["path"]:
+def clear_cache() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Remove all features. A training that uses them continues, because it has the files open.
+
+    Returns
+    -------
+    removed, remaining : DataFrame
+        As `list_cached`: a file that another user owns can't be removed.
+    """
+    table = list_cached()
+    for path in table["path"]:
         remove(path)
     _remove_all_incomplete()
+    remains = table["path"].map(Path.exists).astype(bool)
+    return table[~remains], table[remains]
 
 
 def make_room(size: int, in_use: Set[Path] = frozenset()) -> None:
