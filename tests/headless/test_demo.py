@@ -1,24 +1,18 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from click.testing import CliRunner
 
+from xraykit.cli import cli
 from xraykit.data import challenge, phantoms
+from xraykit.errors import InputError
 from xraykit.headless import run
 
 
-def test_run_demo_without_the_named_images_prints_one_line(tmp_path):
-    done = subprocess.run(
-        [Path(sys.executable).with_name("xraykit"), "demo", "--to", tmp_path / "reports"],
-        env=os.environ | {"XRAYKIT_CHALLENGE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert f"expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={tmp_path}" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_run_demo_without_the_named_images_raises_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XRAYKIT_CHALLENGE_DIR", str(tmp_path))
+    done = CliRunner().invoke(cli, ["demo", "--to", str(tmp_path / "reports")])
+    assert isinstance(done.exception, InputError)
+    assert f"expected two/ and all/ in XRAYKIT_CHALLENGE_DIR={tmp_path}" in str(done.exception)
+    assert "\n" not in str(done.exception)
     assert not (tmp_path / "reports").exists()
 
 
