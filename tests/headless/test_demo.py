@@ -1,3 +1,5 @@
+from shutil import copytree
+
 import pytest
 from click.testing import CliRunner
 
@@ -17,11 +19,14 @@ def test_run_demo_without_the_named_images_raises_one_line(tmp_path, monkeypatch
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_run_demo_without_images_draws_phantoms_first(tmp_path, monkeypatch, capsys):
+def test_run_demo_without_images_draws_phantoms_first(
+    confounded_phantoms, tmp_path, monkeypatch, capsys
+):
     for module in (challenge, phantoms):
         monkeypatch.setattr(module, "DATA", tmp_path)
-    draw = phantoms.draw_phantoms
-    monkeypatch.setattr(phantoms, "draw_phantoms", lambda folder, shortcut: draw(folder, images=34))
+    monkeypatch.setattr(
+        phantoms, "draw_phantoms", lambda folder, shortcut: copytree(confounded_phantoms, folder)
+    )
     monkeypatch.setattr(run, "run", lambda task, out, again: out / "report.html")
     reports = run.run_demo(tmp_path / "reports")
     assert (tmp_path / "phantoms/phantoms.csv").is_file()
