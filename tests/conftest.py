@@ -74,6 +74,14 @@ def multiclass(drawn_challenge):
     return xk.load_task("multiclass", drawn_challenge, image_size=32)
 
 
+@pytest.fixture(scope="session")
+def confounded_phantoms(tmp_path_factory):
+    """Forty phantoms whose borders, marks and brightness predict the class, for reading only."""
+    folder = tmp_path_factory.mktemp("phantoms") / "set"
+    xk.draw_phantoms(folder, task="binary", images=40, shortcut=1.0, seed=3)
+    return folder
+
+
 @pytest.fixture
 def small_cnn(binary):
     return xk.build_classifier("SmallCNN", binary.class_names, image_size=32)

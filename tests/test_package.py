@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,17 @@ def test_command_that_fails_prints_one_line_and_exits(raised, code):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == code and done.stdout == ""
     assert done.stderr.removeprefix("file: ") == "what to do\n"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_command_on_a_signal_says_so_and_dies_of_it(name):
+    program = (
+        "import signal\nfrom xraykit import cli\n"
+        f"cli.cli = lambda: signal.raise_signal(signal.{name})\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == -getattr(signal, name)  # so that a shell loop ends too
+    assert (done.stdout, done.stderr) == ("", "Interrupted.\n")
 
 
 @pytest.mark.slow

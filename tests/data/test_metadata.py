@@ -16,10 +16,9 @@ def test_image_metadata_unknown_images_have_source_unknown(binary, drawn_challen
     assert set(sources) == {"Kermany et al."}  # from their file names
 
 
-def test_image_metadata_phantoms_come_from_their_table(tmp_path):
-    xk.draw_phantoms(tmp_path / "set", task="binary", images=40, shortcut=1.0, seed=3)
-    drawn = pd.read_csv(tmp_path / "set" / "phantoms.csv").set_index("path")
-    metadata = xk.image_metadata(xk.load_task("binary", tmp_path / "set", image_size=32))
+def test_image_metadata_phantoms_come_from_their_table(confounded_phantoms):
+    drawn = pd.read_csv(confounded_phantoms / "phantoms.csv").set_index("path")
+    metadata = xk.image_metadata(xk.load_task("binary", confounded_phantoms, image_size=32))
     metadata = metadata.set_index("path")
     drawn = drawn.loc[metadata.index]
     assert (metadata["age"] == drawn["build"]).all() and (metadata["frame"] == drawn["frame"]).all()

@@ -16,7 +16,8 @@ def test_features_are_those_of_the_named_layer(binary, small_cnn):
 
 
 def test_features_of_a_frozen_backbone_are_computed_once(binary, monkeypatch):
-    model = xk.build_classifier("MobileNet", binary.class_names, weights=None, image_size=32)
+    options = {"weights": None, "end_at": "block2_pool", "image_size": 32}
+    model = xk.build_classifier("VGG16", binary.class_names, **options)
     extractor = keras.Model(model.input, model.get_layer("features").output)
     by_hand = extractor.predict(binary.train.pixels, verbose=0)
     first = xk.features(model, binary.train)

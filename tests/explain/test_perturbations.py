@@ -13,11 +13,8 @@ RECIPE = xk.recipes["task1-smallcnn"].override(image_size=32, epochs=12)
 
 
 @pytest.fixture(scope="module")
-def confounded(tmp_path_factory):
-    """Phantoms whose borders, marks and brightness predict the class."""
-    folder = tmp_path_factory.mktemp("confounded") / "set"
-    xk.draw_phantoms(folder, task="binary", images=40, shortcut=1.0, seed=3)
-    return xk.load_task("binary", folder, image_size=96)
+def confounded(confounded_phantoms):
+    return xk.load_task("binary", confounded_phantoms, image_size=96)
 
 
 def to_gray(images):

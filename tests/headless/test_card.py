@@ -1,9 +1,10 @@
 import json
 
 import pytest
-from tiny import xraykit
+from click.testing import CliRunner
 
 import xraykit as xk
+from xraykit.cli import cli
 from xraykit.headless.card import write_card
 from xraykit.headless.collect import collect
 from xraykit.headless.results import write_results
@@ -65,8 +66,8 @@ def run(tmp_path):
 
 
 def test_card_has_all_that_a_reader_must_know(run):
-    done = xraykit("card", run)
-    assert done.returncode == 0 and done.stdout.split() == [f"{run}/card.md", f"{run}/card.html"]
+    done = CliRunner().invoke(cli, ["card", str(run)], catch_exceptions=False)
+    assert done.exit_code == 0 and done.stdout.split() == [f"{run}/card.md", f"{run}/card.html"]
     card, page = ((run / f"card.{ending}").read_text("utf-8") for ending in ("md", "html"))
     for text in (card, page):
         assert "Not a medical device." in text
@@ -154,6 +155,7 @@ def test_when_results_are_odd_then_there_is_a_card_all_the_same(tmp_path, change
 
 
 def test_card_one_of_many_without_results_spares_the_others(run, tmp_path):
-    done = xraykit("card", tmp_path / "none", run)
-    assert done.returncode == 2 and f"{tmp_path}/none/results.json can't be read" in done.stderr
+    done = CliRunner().invoke(cli, ["card", str(tmp_path / "none"), str(run)])
+    assert isinstance(done.exception, xk.InputError)
+    assert f"{tmp_path}/none/results.json can't be read" in str(done.exception)
     assert (run / "card.html").exists()

@@ -13,7 +13,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 
 @pytest.fixture(scope="module")
 def trained(binary):
-    model = xk.build_classifier("SmallCNN", binary.class_names, image_size=32, seed=1)
+    options = {"image_size": 32, "end_at": "block1_pool"}
+    model = xk.build_classifier("SmallCNN", binary.class_names, seed=1, **options)
     history = xk.train(model, binary, epochs=2, seed=1)
     predictions = xk.predict(model, binary.test)
     return {"task": binary, "model": model, "history": history, "predictions": predictions}

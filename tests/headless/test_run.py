@@ -11,10 +11,12 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from click.testing import CliRunner
 from tiny import XRAYKIT, write_notebook, xraykit
 
 import xraykit as xk
 from xraykit.classroom.release import STUB
+from xraykit.cli import cli
 from xraykit.errors import NotFilledInError, RunFailedError
 from xraykit.headless.results import read_results
 from xraykit.headless.run import run
@@ -48,10 +50,10 @@ def times_run(tiny):
     ("pair", "message"),
     [(("epcohs", "3"), "Did you mean 'epochs'?"), (("epochs", "3.5"), "expected a whole number")],
 )
-def test_run_mistyped_parameter_exits_2_and_writes_nothing(tmp_path, pair, message):
-    done = xraykit("run", "task1", "-p", *pair, "--out", tmp_path / "out")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+def test_run_mistyped_parameter_raises_and_writes_nothing(tmp_path, pair, message):
+    done = CliRunner().invoke(cli, ["run", "task1", "-p", *pair, "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, xk.InputError) and done.stdout == ""
+    assert message in str(done.exception) and "\n" not in str(done.exception)
     assert not list(tmp_path.iterdir())
 
 
@@ -201,12 +203,10 @@ def test_run_failing_cell_is_one_line_and_keeps_what_ran(tmp_path, source, messa
     assert results["status"] == "failed" and results["error"] in str(raised.value)
 
 
-def test_run_graded_cell_not_filled_in_exits_3_with_its_name(tmp_path):
-    notebook = failing(tmp_path, STUB, SOLUTION)
-    done = xraykit("run", notebook, "--out", tmp_path / "out")
-    assert done.returncode == NotFilledInError.exit_code == 3
-    assert "graded cell build (10 points) is not filled in" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_run_graded_cell_not_filled_in_raises_with_its_name(tmp_path):
+    with pytest.raises(NotFilledInError, match=r"cell build \(10 points\) is not") as raised:
+        run(failing(tmp_path, STUB, SOLUTION), tmp_path / "out")
+    assert "\n" not in str(raised.value)
     assert "kept" in (tmp_path / "out/tiny.html").read_text()
     assert read_results(tmp_path / "out")["status"] == "not filled in"
 
@@ -447,7 +447,13 @@ def sleeping(tmp_path):
     process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
+    ],
+)
 def test_run_on_a_signal_ends_its_kernel_first(sleeping, tmp_path, number):
     process, kernel = sleeping
     process.send_signal(number)
@@ -467,9 +473,8 @@ def test_when_killed_then_the_kernel_ends_by_itself(sleeping, tmp_path):
 
 
 def test_when_another_run_works_there_then_one_line_says_so(sleeping, tmp_path):
-    done = xraykit("run", tmp_path / "tiny.ipynb", "--out", tmp_path / "out")
-    assert done.returncode == 2
-    assert re.fullmatch(r"Another run is working in .*out: wait until it is done.*\n", done.stderr)
+    with pytest.raises(xk.InputError, match=r"Another run is working in .*out: wait until it is"):
+        run(tmp_path / "tiny.ipynb", tmp_path / "out")
     assert sleeping[0].poll() is None
 
 

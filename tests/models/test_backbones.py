@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from keras import applications
@@ -21,38 +23,44 @@ def batch_norms(model):
     return [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
 
 
+@cache
+def build(name):
+    """Return a random network, for reading only."""
+    return xk.backbone(name, weights=None, image_size=32)
+
+
+def scale(base, pixels):
+    return keras.Model(base.input, base.get_layer("preprocessing").output)(pixels)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_backbone_scales_pixels_as_the_weights_expect(name):
-    base = xk.backbone(name, weights=None, image_size=32)
-    scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
     expected = MODULES[name].preprocess_input(PIXELS.copy())
-    np.testing.assert_allclose(scaled.predict(PIXELS, verbose=0), expected, atol=2e-4)
+    np.testing.assert_allclose(scale(build(name), PIXELS), expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "SmallCNN"])
 def test_backbone_with_rescale_divides_pixels_by_255(name):
     base = xk.backbone(name, weights=None, preprocessing="rescale", image_size=32)
-    scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
-    np.testing.assert_allclose(scaled.predict(PIXELS, verbose=0), PIXELS / 255, atol=1e-6)
+    np.testing.assert_allclose(scale(base, PIXELS), PIXELS / 255, atol=1e-6)
 
 
 def test_backbone_inception_scales_pixels_as_its_weights_expect():
     base = xk.backbone("InceptionV3", weights=None, image_size=75)
-    scaled = keras.Model(base.input, base.get_layer("preprocessing").output)
     pixels = np.full((1, 75, 75, 3), 200.0, "float32")
     expected = applications.inception_v3.preprocess_input(pixels.copy())
-    np.testing.assert_allclose(scaled.predict(pixels, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(scale(base, pixels), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [*MODULES, "EfficientNetB0", "SmallCNN"])
 def test_backbone_is_flat_and_ends_in_a_feature_map(name):
-    base = xk.backbone(name, weights=None, image_size=32)
+    base = build(name)
     assert len(base.output.shape) == 4
     assert not [layer for layer in base.layers if isinstance(layer, keras.Model)]
 
 
 def test_backbone_by_default_freezes_every_pretrained_layer():
-    assert not xk.backbone("ResNet50", weights=None, image_size=32).trainable_weights
+    assert not build("ResNet50").trainable_weights
 
 
 def test_backbone_trainable_from_trains_that_layer_and_later():

@@ -160,7 +160,6 @@ def test_load_file_invalid_file_raises_in_one_line(tmp_path):
     ("name", "options", "parameters"),
     [
         ("MobileNetV2", {}, 2_257_984),
-        ("MobileNetV2", {"alpha": 0.35}, 410_208),
         ("MobileNet", {"alpha": 0.75}, 1_832_976),
         ("ResNet50", {"end_at": "conv4_block6_out"}, 8_589_184),
         ("ResNet50V2", {"end_at": "conv4_block6_out"}, 8_573_440),
@@ -170,12 +169,9 @@ def test_load_imagenet_real_weights_fit_each_network(
     real_weights, name, options, parameters, recwarn
 ):
     base = xk.backbone(name, image_size=64, **options)
-    random = xk.backbone(name, weights=None, image_size=64, **options)
     assert base.count_params() == parameters
-    changed = [
-        (a != b).any() for a, b in zip(base.get_weights(), random.get_weights(), strict=True)
-    ]
-    assert np.mean(changed) > 0.5
+    norms = [x for x in base.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert all(norm.beta.numpy().any() for norm in norms)  # zeros in a new network
     assert not recwarn.list
 
 

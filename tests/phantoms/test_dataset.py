@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -77,6 +78,7 @@ def test_draw_phantoms_same_seed_gives_same_bytes(tmp_path):
     assert not set(first.values()) & set(other.values())
 
 
+@cache
 def draw(label, shortcut=0.0, number=0):
     image, metadata = dataset.draw_image(label, ["normal", "covid"], shortcut, 8, number)
     return np.asarray(image.convert("L")).astype(int), metadata
@@ -206,6 +208,14 @@ def test_draw_phantoms_folder_not_empty_is_unchanged(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["existing.txt"]
 
 
+@pytest.fixture
+def draw_quickly(monkeypatch):
+    """Draw one image only, many times, where the files matter and not what they show."""
+    drawing = dataset.draw_image("normal", ["normal", "covid"], 0.0, 8, 0)
+    monkeypatch.setattr(dataset, "draw_image", lambda *_: drawing)
+
+
+@pytest.mark.usefixtures("draw_quickly")
 def test_draw_phantoms_failure_leaves_nothing(tmp_path, monkeypatch):
     def fail(label, pool, shortcut, seed, number):
         if number == 12:
@@ -219,6 +229,7 @@ def test_draw_phantoms_failure_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("draw_quickly")
 def test_draw_phantoms_empty_folder_is_filled(tmp_path):
     folder = tmp_path / "existing"
     folder.mkdir(mode=0o700)
@@ -229,8 +240,8 @@ def test_draw_phantoms_empty_folder_is_filled(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [".DS_Store", "phantoms.csv", "two"]
 
 
-def test_load_task_damaged_phantom_table_raises_one_line(tmp_path):
-    xk.draw_phantoms(tmp_path / "set", **SMALL_SET)
+def test_load_task_damaged_phantom_table_raises_one_line(drawn, tmp_path):
+    shutil.copytree(drawn[0], tmp_path / "set")
     (tmp_path / "set/phantoms.csv").write_text("")
     with pytest.raises(xk.InputError, match=r"phantoms.csv is damaged: draw the phantoms again"):
         xk.load_task("binary", tmp_path / "set", image_size=16)

@@ -45,6 +45,17 @@ def line_colors(axis):
     return {line.get_label(): to_hex(line.get_color()).upper() for line in lines}
 
 
+def is_below(legend, *axes):
+    """Return whether a legend is inside the figure and below these axes, not over their points."""
+    figure = axes[0].figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    box = legend.get_window_extent(renderer)
+    left, right = min(axis.bbox.x0 for axis in axes), max(axis.bbox.x1 for axis in axes)
+    is_inside = figure.bbox.y0 <= box.y0 and figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+    return is_inside and box.y1 <= axes[0].bbox.y0 and left < (box.x0 + box.x1) / 2 < right
+
+
 def make_predictions(images, probability):
     """Return predictions that differ between images, so that a mix-up is noticed."""
     covid = [probability(i) for i in range(len(images))]
@@ -161,6 +172,11 @@ def test_plot_history_axes_start_at_0(history):
     assert bottom == 0 and top > 0.9
 
 
+def test_plot_history_numbers_whole_epochs_only(history):
+    for axis in xk.plot_history(history).axes:
+        assert all(tick == int(tick) for tick in axis.get_xticks())
+
+
 def test_plot_confusion_has_true_rows_and_predicted_columns():
     names = ("normal", "covid", "pneumonia")
     counts = np.array([[5, 1, 0], [2, 6, 3], [0, 4, 7]])  # not symmetric
@@ -235,7 +251,9 @@ def test_plot_curves_names_axes_and_draws_the_roc_diagonal():
     assert (precision_recall.get_xlabel(), precision_recall.get_ylabel()) == labels
     assert roc.lines[3].get_xydata().tolist() == [[0, 0], [1, 1]]
     assert len(precision_recall.lines) == 3
+    assert roc.bbox.y0 == precision_recall.bbox.y0  # side by side
     for axis in (roc, precision_recall):
+        assert is_below(axis.get_legend(), axis)
         assert axis.get_xlim() == axis.get_ylim() == (-0.02, 1.02)
 
 
@@ -288,7 +306,14 @@ def test_plot_calibration_names_axes_and_the_diagonal():
     assert axis.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
     assert axis.lines[0].get_label() == "perfect calibration"
     assert legend_colors(axis.get_legend()) == {"perfect calibration": to_hex("gray").upper()}
-    assert axis.lines[1].get_color() == COLORS[0]
+    points = axis.lines[1]
+    assert (points.get_color(), points.get_marker(), points.get_linestyle()) == (
+        COLORS[0],
+        "o",
+        "None",
+    )
+    for limits in (axis.get_xlim(), axis.get_ylim()):
+        assert limits == pytest.approx((0, 1), abs=0.06)
 
 
 def make_layout(images, first):
@@ -354,6 +379,7 @@ def test_plot_tsne_legend_has_the_color_of_each_class(multiclass):
         name: style["color"] for name, style in styles.items()
     }
     assert len({style["marker"] for style in styles.values()}) == 4  # not by color alone
+    assert is_below(figure.legends[0], *figure.axes)
 
 
 def test_plot_tsne_draws_equal_perplexities_once(binary, small_cnn):
@@ -391,6 +417,7 @@ def test_plot_map_draws_a_panel_for_each_property_that_varies(map_of_images):
         assert all(len(collection.get_facecolors()) == 0 for collection in hollow)
         colors = dict(zip(values[name], COLORS, strict=False))
         assert legend_colors(axis.get_legend()) == colors
+        assert is_below(axis.get_legend(), axis)
 
 
 def test_plot_map_names_a_value_that_only_test_images_have(map_of_images):
@@ -461,6 +488,9 @@ def test_plot_proportions_draws_fractions_intervals_and_counts(counts):
         (1.2, COLORS[1]): xk.Proportion(3, 4).interval,
     }
     assert texts_by_place(axis) == {"18/18": -0.2, "9/18": 0.8, "3/4": 1.2}
+    assert axis.get_xlim() == pytest.approx((0, 1), abs=0.02)
+    assert all(1 < text.get_position()[0] < 1.05 for text in axis.texts)  # to the right of it
+    assert is_below(figure.legends[0], axis)
 
 
 def test_plot_proportions_legend_has_the_color_of_each_series(counts):
@@ -474,6 +504,8 @@ def test_plot_proportions_marks_a_line_without_totals_as_not_run(counts):
     table = counts[counts["model"] == "retrained"]
     (axis,) = xk.plot_proportions(table).axes
     assert texts_by_place(axis) == {"3/4": 1.0, "not run": 0.0}
+    (not_run,) = [text for text in axis.texts if text.get_text() == "not run"]
+    assert 0 < not_run.get_position()[0] < 0.5
     assert tick_labels(axis) == {0: "all", 1: "half"}
 
 
@@ -525,6 +557,13 @@ def test_plot_comparison_legend_has_the_color_of_each_series(comparison):
     assert legend_colors(figure.legends[0]) == line_colors(figure.axes[0]) == expected
     figure = xk.plot_comparison(comparison.drop(columns="published"))
     assert list(legend_colors(figure.legends[0])) == ["measured", "first row"]
+
+
+def test_plot_comparison_without_notes_shows_the_settings(comparison):
+    (axis,) = xk.plot_comparison(comparison.drop(columns="note")).axes
+    assert tick_labels(axis) == {0: "a", 1: "b", 2: "c"}
+    published = next(line for line in axis.lines if line.get_label() == "published")
+    assert published.get_markerfacecolor() == "none"  # over a measured point both are seen
 
 
 def test_plot_comparison_writes_a_shared_note_into_the_title():

@@ -90,8 +90,7 @@ def stand_ins(task):
 def test_choose_recipe_without_weights_small_network_stands_in(capsys):
     chosen = xk.choose_recipe("auto", "multiclass", overrides={"epochs": 3})
     default = rank_recipes("multiclass").index[0]
-    first, other = stand_ins("multiclass")
-    assert (chosen.name, chosen.epochs) == (first, 3)
+    assert (chosen.name, chosen.epochs) == (stand_ins("multiclass")[0], 3)
     assert chosen.stands_in_for == default and f"replaces  {default}" in repr(chosen)
     *requests, text = capsys.readouterr().out.splitlines()
     assert f"with epochs=3: it replaces {default}, whose ImageNet weights are not" in text
@@ -99,11 +98,14 @@ def test_choose_recipe_without_weights_small_network_stands_in(capsys):
     assert all("not on this machine: trying to download them" in line for line in requests)
     assert all(" MB, once" in line for line in requests)
     assert len(requests) == len({line.split()[4] for line in requests})  # each network once
-    (second,) = xk.choose_comparison(chosen, overrides={"epochs": 3})
-    assert second.name == other
-    later = capsys.readouterr().out
-    assert "task2-vgg16: not run: no weights" in later
-    assert not [line for line in requests if line in later]  # said once
+
+
+def test_choose_comparison_without_weights_takes_small_network(monkeypatch, capsys):
+    monkeypatch.setattr(choose, "has_weights", lambda recipe: recipe.backbone == "SmallCNN")
+    first, other = stand_ins("multiclass")
+    (second,) = xk.choose_comparison(xk.recipes[first], overrides={"epochs": 3})
+    assert (second.name, second.epochs) == (other, 3)
+    assert "task2-vgg16: not run: no weights" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -55,12 +55,12 @@ def train(monkeypatch):
     def train(task, at=None, seed=3, weights=None, foreign=False, **options):
         keras.utils.clear_session()  # names of layers start again, as in a new process
         keras.utils.set_random_seed(weights or seed)
-        base = xk.backbone("SmallCNN", image_size=32)
-        x = keras.layers.GlobalAveragePooling2D()(
-            ForeignLayer()(base.output) if foreign else base.output
-        )
-        x = keras.layers.Dropout(0.3)(keras.layers.Dense(8, name="features")(x))
-        model = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(x))
+        inputs = keras.Input((32, 32, 3))
+        x = keras.layers.Conv2D(8, 3, strides=2)(keras.layers.Rescaling(1 / 255)(inputs))
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
+        x = keras.layers.Flatten()(ForeignLayer()(x) if foreign else x)
+        x = keras.layers.Dropout(0.3)(keras.layers.Dense(8)(x))
+        model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
         built = {name: value() if callable(value) else value for name, value in options.items()}
         monkeypatch.setattr(train_module, "_make_progress_callback", lambda epochs: Kill(at))
         monkeypatch.setattr(train_module, "MAX_STEPS_PER_EXECUTION", 1)  # fails between two steps

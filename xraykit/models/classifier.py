@@ -100,6 +100,16 @@ def choose_loss(model: keras.Model) -> str:
     return "binary_crossentropy" if is_binary else "sparse_categorical_crossentropy"
 
 
+def choose_accuracy(model: keras.Model) -> keras.Metric:
+    """Return the accuracy that fits a classifier's output.
+
+    Keras makes its own only in the first step, which must then be compiled twice.
+    """
+    if model.output_shape[-1] == 1:
+        return keras.metrics.BinaryAccuracy(name="accuracy")
+    return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+
 def check_model(model: object) -> None:
     """Raise InputError unless this is a Keras model."""
     check_kind(model, keras.Model, "a Keras model, such as xk.build_classifier returns")

@@ -15,7 +15,7 @@ from ..data.augmentation import Augmentation
 from ..data.tasks import Task, check_task
 from ..errors import InputError, TrainingError, check_whole_number, unknown
 from ..log import logger
-from ..models.classifier import check_model_fits_images, choose_loss
+from ..models.classifier import check_model_fits_images, choose_accuracy, choose_loss
 from ..models.graph import NotCacheableError, split_frozen
 from ..progress import is_interactive
 from .batch_norm import recalibrate
@@ -131,7 +131,7 @@ def train(
     compile_options = {
         "optimizer": build_optimizer(optimizer, learning_rate),
         "loss": choose_loss(model),
-        "metrics": ["accuracy"],
+        "metrics": [choose_accuracy(model)],
     }
     start = time.perf_counter()
     set_precision(model, arguments["precision"])
