@@ -15,6 +15,18 @@ def check_classifier(model: keras.Model, reference: keras.Model) -> None:
     Parameters
     ----------
     model, reference : keras.Model
+
+    Examples
+    --------
+    >>> reference = recipe.build(task.class_names)
+    >>> xk.set_verbosity("info")
+    >>> xk.check_classifier(model, reference)
+    ✅ the backbone's layers, and nothing before them
+    ✅ the head's layers, in their order
+    ✅ one probability for each class, or one for the second of two
+    ✅ a layer named 'features'
+    ✅ as many parameters as the reference
+    ✅ as many of them trainable
     """
     features = {
         "the backbone's layers, and nothing before them": lambda m: (
