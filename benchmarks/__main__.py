@@ -58,7 +58,7 @@ def run_part(module: str, function: str, *arguments: object, cache: str | None =
 def estimate_total(handout: Row) -> float:
     """Return the seconds of 100 of the handout's epochs: the first one and 99 times the mean.
 
-    TensorFlow waits for seconds at the end of some epochs (docs/measured.md).
+    TensorFlow waits for seconds at the end of some epochs (docs/results/speed.md).
     """
     first, *rest = handout["epochs"]
     return first + (EPOCHS - 1) * mean(rest)

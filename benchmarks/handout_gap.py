@@ -3,7 +3,7 @@
 Not part of `make bench`; it takes about an hour: `python -m benchmarks handout_gap features
 FOLDER`, then `python -m benchmarks handout_gap heads FOLDER`. Both can be resumed: results in
 FOLDER or in the feature cache are not computed again. `XRAYKIT_CHALLENGE_DIR` and
-`XRAYKIT_WEIGHTS_DIR` must be set. The findings are in docs/published-scores.md.
+`XRAYKIT_WEIGHTS_DIR` must be set. The findings are in docs/results/reproduction.md.
 
 The handout's network is a frozen VGG16 with a trained head, so its pipeline is saved as features:
 one file per epoch of new views of the training images, and one for the test images.
@@ -36,7 +36,7 @@ from .handout import build_generator
 # isort: split
 from tensorflow.keras.preprocessing.image import img_to_array, load_img
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "results"
 SIZE, BATCH_SIZE, SEEDS = 224, 10, (42, 1, 2)
 LAST_EPOCHS = 10  # the score is their mean, since it changes by images from epoch to epoch
 # The handout's pipeline, and the same with this kit's resizing: the number of computed epochs.
@@ -104,7 +104,7 @@ def heads(folder: str) -> list[dict[str, object]]:
 
 
 def draw(folder: str) -> str:
-    """Plot correct test images and test loss by the number of views, as docs/views.png."""
+    """Plot correct test images and test loss by the number of views, as docs/results/views.png."""
     table = pd.read_csv(Path(folder) / "heads.csv")
     table = table[(table["pipeline"] == "handout") & (table["epochs"] == 40)]
     ticks = [1, 2, 4, 8, 16, 32, 64]

@@ -48,7 +48,7 @@ html_theme_options = {
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False
-copyright = "2026, the xraykit contributors"
+copyright = "2026, the xraykit developers"
 
 
 class SavedTable(SphinxDirective):

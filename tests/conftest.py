@@ -44,14 +44,6 @@ def draw_challenge(root, train=24, test=4):
     return root
 
 
-@pytest.fixture(scope="session", autouse=True)
-def session_cache(tmp_path_factory):
-    """Use a feature cache for this session only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XRAYKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def challenge(tmp_path):
     """A tiny challenge of 24 training and 4 test images per class; tests may change it."""

@@ -15,6 +15,14 @@ class XraykitError(Exception):
 
     Notebooks and the `xraykit` command show one line without a traceback: what happened, what was
     expected, what to do. The command then ends with `exit_code`.
+
+    Examples
+    --------
+    >>> try:
+    ...     xk.recipes["task1-vgg61"]
+    ... except xk.XraykitError as error:
+    ...     print(error.exit_code)
+    2
     """
 
     exit_code = 1
@@ -24,17 +32,40 @@ class XraykitError(Exception):
 
 
 class InputError(XraykitError, ValueError):
-    """An argument, a file or a setting can't be used."""
+    """An argument, a file or a setting can't be used.
+
+    Examples
+    --------
+    >>> xk.load_task("binray")
+    Traceback (most recent call last):
+        ...
+    xraykit.errors.InputError: Unknown task 'binray': ... Did you mean 'binary'?
+    """
 
     exit_code = 2
 
 
 class TrainingError(XraykitError, RuntimeError):
-    """A training diverged: the loss or the model's output is NaN or infinite."""
+    """A training diverged: the loss or the model's output is NaN or infinite.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise xk.TrainingError("The loss is not a number: lower the learning rate")
+    ... except xk.XraykitError as error:
+    ...     print(error.exit_code, error)
+    1 The loss is not a number: lower the learning rate
+    """
 
 
 class WriteError(XraykitError, OSError):
-    """The disk can't take a file, for example because it is full."""
+    """The disk can't take a file, for example because it is full.
+
+    Examples
+    --------
+    >>> issubclass(xk.WriteError, OSError), xk.WriteError.exit_code
+    (True, 1)
+    """
 
 
 class RunFailedError(XraykitError, RuntimeError):

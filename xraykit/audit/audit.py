@@ -50,6 +50,12 @@ class Audit:
     baselines : tuple of Baseline
     predictions : DataFrame or None
         Those of a network, for the test images.
+
+    Examples
+    --------
+    >>> audit.baseline_scores["name"].unique()[:3].tolist()
+    ['guessing', 'file metadata', 'border']
+    >>> audit.with_predictions(predictions).save("audit.html")
     """
 
     task: Task
@@ -230,6 +236,12 @@ def audit_task(
     InputError
         If the task's files can't be read any more, there are too few patients, or the predictions
         are of other images.
+
+    Examples
+    --------
+    >>> audit = xk.audit_task(task, folds=3)
+    >>> audit.checks.columns.tolist()
+    X
     """
     check_task(task)
     check_whole_number("seed", seed, minimum=0)

@@ -82,6 +82,13 @@ def load_external(image_size: int = 224) -> dict[str, ImageSet]:
     ------
     InputError
         If `XRAYKIT_EXTERNAL_DIR` is not set (`NoExternalFolderError`), or has none of the groups.
+
+    Examples
+    --------
+    >>> xk.load_external()  # where XRAYKIT_EXTERNAL_DIR is not set
+    Traceback (most recent call last):
+        ...
+    xraykit.data.external.NoExternalFolderError: XRAYKIT_EXTERNAL_DIR is not set: ...
     """
     root = _find_root()
     image_sets: dict[str, ImageSet] = {}

@@ -46,6 +46,16 @@ class ImageSet:
     ------
     InputError
         If there are not as many pixels, labels, paths and patients, or a label has no class name.
+
+    Examples
+    --------
+    >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
+    >>> classes = ("normal", "covid")
+    >>> images = xk.ImageSet(pixels, np.array([0, 1]), ("a.png", "b.png"), ("ada", "bob"), classes)
+    >>> images.counts()
+    {'normal': 1, 'covid': 1}
+    >>> images.subset([1]).paths
+    ('b.png',)
     """
 
     pixels: "np.ndarray | FilePixels"

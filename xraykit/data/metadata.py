@@ -36,6 +36,14 @@ def image_metadata(task: Task) -> pd.DataFrame:
     ------
     InputError
         If a file can't be read any more.
+
+    Examples
+    --------
+    >>> metadata = xk.image_metadata(task)
+    >>> sorted(set(metadata["source"]))
+    ['phantom']
+    >>> metadata.columns.tolist()
+    ['path', 'class', 'source', 'age', 'mode', 'frame', 'part']
     """
     check_task(task)
     drawn = {}

@@ -36,6 +36,15 @@ class Task:
         Warnings that affect how scores are read.
     phantoms : bool
         Whether the images are phantoms, synthetic radiographs drawn by `draw_phantoms`.
+
+    Examples
+    --------
+    >>> task.class_names
+    ('normal', 'covid')
+    >>> list(task.parts)
+    ['train', 'validation', 'test']
+    >>> set(task.train.patients) & set(task.test.patients)
+    set()
     """
 
     name: str
@@ -140,6 +149,19 @@ def load_task(
         If folders are missing, empty or unexpected, if more than 5 % and more than 2 images of
         a class can't be used, if one image is in the folders of two classes, or if a class has
         too few patients for a validation set.
+
+    Examples
+    --------
+    >>> task = xk.load_task("binary", task.root, image_size=32)
+    >>> task
+    Task binary
+                normal  covid  all  patients
+    train           15     13   28        28
+    validation       4      3    7         7
+    test             2      3    5         5
+    SYNTHETIC IMAGES (phantoms, shortcut 1, seed 1): scores say nothing about patients.
+    >>> task.train.pixels.shape
+    (28, 32, 32, 3)
     """
     if name not in LAYOUT:
         raise unknown("task", name, LAYOUT)

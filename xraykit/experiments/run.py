@@ -147,6 +147,12 @@ def run_experiment(
     ------
     InputError
         If a name is unknown, the recipe does not suit the experiment, or no weights are available.
+
+    Examples
+    --------
+    >>> result = xk.run_experiment("dropout", recipe, data=task.root, folds=2)
+    >>> result.table["setting"].tolist()
+    ['0.2', '0', '0.5', '0.8']
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
@@ -186,6 +192,12 @@ def saved_experiment(name: str) -> Result:
     ------
     InputError
         If there is no such experiment.
+
+    Examples
+    --------
+    >>> table = xk.saved_experiment("optimizers").display_table()
+    >>> table.loc["sgd, 0.1", ["accuracy", "p"]].tolist()
+    ['180/269 = 67 % [61, 72]', '0.035']
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)

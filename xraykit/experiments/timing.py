@@ -41,6 +41,12 @@ def time_recipe(recipe: Recipe) -> pd.DataFrame:
         One row per device and precision: image_seconds (the frozen layers, per image),
         step_seconds (the trained layers, per step), total_seconds (all epochs on the challenge's
         images, without validation). For Task 2, report B's times follow.
+
+    Examples
+    --------
+    >>> table = xk.time_recipe(recipe)
+    >>> table.columns.tolist()
+    ['device', 'precision', 'image_seconds', 'step_seconds', 'total_seconds']
     """
     rows = [
         {"device": device, "precision": precision, **_time_training(recipe, device, precision)}

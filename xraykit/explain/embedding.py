@@ -36,6 +36,11 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
         If the model has no such layer, or is a Sequential that contains a network.
     TrainingError
         If its output contains NaN or infinite values.
+
+    Examples
+    --------
+    >>> xk.features(model, task.test).shape
+    (5, 256)
     """
     check_model(model)
     check_images(images)
@@ -82,6 +87,11 @@ def tsne(
     ------
     InputError
         As `features`, and if all images have the same features.
+
+    Examples
+    --------
+    >>> xk.tsne(model, task.train, perplexity=5).columns.tolist()
+    ['path', 'patient', 'class', 'x', 'y']
     """
     vectors = features(model, images)
     if not np.ptp(vectors, axis=0).any():  # scikit-learn's t-SNE would crash the kernel
@@ -136,6 +146,12 @@ def cluster_separation(model: keras.Model, task: Task) -> pd.DataFrame:
     ------
     InputError
         As `features`, and if all training images are of one patient.
+
+    Examples
+    --------
+    >>> table = xk.cluster_separation(model, task)
+    >>> table[["property", "split"]].head(2).values.tolist()
+    [['class', 'training'], ['class', 'test']]
     """
     check_task(task)
     n_patients = len(set(task.train.patients))

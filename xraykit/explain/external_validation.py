@@ -35,6 +35,13 @@ def external_validation(
     ------
     InputError
         If the model doesn't fit the images.
+
+    Examples
+    --------
+    >>> groups = {"new people": task.test}
+    >>> table = xk.external_validation(model, groups, class_names=task.class_names)
+    >>> table[["group", "predicted", "total"]].values.tolist()
+    [['new people', 'normal', 5], ['new people', 'covid', 5]]
     """
     rows = []
     for name, images in groups.items():

@@ -38,6 +38,14 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
     ------
     InputError
         If the model doesn't fit the images, is not flat, or doesn't end in a Dense layer.
+
+    Examples
+    --------
+    >>> maps = xk.gradcam(model, task.test)
+    >>> maps.shape
+    (5, 32, 32)
+    >>> bool(maps.min() >= 0)
+    True
     """
     check_model_fits_images(model, images)
     check_flat(model)
@@ -83,6 +91,12 @@ def thorax_attention(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
     ------
     InputError
         If the numbers of maps and predictions differ, or the predictions were sorted.
+
+    Examples
+    --------
+    >>> table = xk.thorax_attention(xk.gradcam(model, task.test), predictions)
+    >>> table.columns.tolist()
+    ['images', 'thorax', 'border', 'lowest', 'highest', 'uniform']
     """
     if len(maps) != len(predictions):
         raise InputError(

@@ -128,6 +128,12 @@ def perturb(images: ImageSet, perturbation: str, *, reference: ImageSet) -> Imag
     ------
     InputError
         If the perturbation is unknown, or the reference images have another size.
+
+    Examples
+    --------
+    >>> images = xk.perturb(task.test, "border black", reference=task.train)
+    >>> int(images.pixels[:, 0].max()), images.paths == task.test.paths
+    (0, True)
     """
     if perturbation not in PERTURBATIONS:
         raise unknown("perturbation", perturbation, PERTURBATIONS)
@@ -170,6 +176,12 @@ def evaluate_perturbations(
     ------
     InputError
         If the model or the recipe doesn't fit the task.
+
+    Examples
+    --------
+    >>> table = xk.evaluate_perturbations(model, task)
+    >>> table["perturbation"].tolist()[:3]
+    ['unchanged', 'border black', 'thorax black']
     """
     check_task(task)
     return _count_correct(_predict_perturbed(model, task, recipe, seed))
@@ -198,6 +210,12 @@ def cross_validate_perturbations(
     ------
     InputError
         If a class has fewer patients than folds.
+
+    Examples
+    --------
+    >>> table = xk.cross_validate_perturbations(recipe, task, folds=2)
+    >>> sorted(set(table["model"]))
+    ['original model', 'retrained']
     """
     predictions = []
     for _, _, fold_task in fold_tasks(recipe, task, repeats=1, folds=folds, seed=seed):

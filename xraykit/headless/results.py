@@ -1,4 +1,4 @@
-"""Read, write and validate `results.json`; docs/results.md lists its fields.
+"""Read, write and validate `results.json`; docs/reference/results-json.md lists its fields.
 
 The fields are filled in by `save` (in the notebook) and `run` (around it), and declared in
 results.schema.json.

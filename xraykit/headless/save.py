@@ -44,7 +44,7 @@ def save_results(
     The files are model.keras, history.csv, predictions.csv (test images),
     validation_predictions.csv (to choose a threshold or a temperature) and results.json. Each is
     written whole or not at all, results.json last. `xraykit collect` makes one table of many
-    results, `xraykit card` a model card of one; docs/results.md lists the fields.
+    results, `xraykit card` a model card of one; docs/reference/results-json.md lists the fields.
 
     Parameters
     ----------
@@ -72,6 +72,14 @@ def save_results(
         If the folder can't be used, or an argument is not of the expected kind.
     WriteError
         If the disk is full.
+
+    Examples
+    --------
+    >>> xk.save_results(
+    ...     folder, task, model=model, history=history, predictions=predictions, seed=42
+    ... )
+    >>> sorted(path.name for path in folder.iterdir())[:3]
+    ['history.csv', 'model.keras', 'predictions.csv']
     """
     if not folder:
         return

@@ -121,6 +121,13 @@ def fit_temperature(predictions: pd.DataFrame) -> float:
     -------
     float
         From 0.05 to 20; near the lower end if every prediction is correct.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"true": list("aaab"), "predicted": list("aaaa")})
+    >>> overconfident = table.assign(probability_a=0.99, probability_b=0.01)
+    >>> round(xk.fit_temperature(overconfident), 1)  # ln(99) / ln(3)
+    4.2
     """
     probabilities, true = _normalize(predictions)
     labels = range(probabilities.shape[1])
@@ -140,6 +147,13 @@ def apply_temperature(predictions: pd.DataFrame, temperature: float) -> pd.DataF
     ------
     InputError
         If the temperature is not above 0, or it is not a table of predictions.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"true": ["b"], "predicted": ["b"]})
+    >>> table = table.assign(probability_a=0.1, probability_b=0.9)
+    >>> xk.apply_temperature(table, 2).probability_b.round(2).tolist()  # less confident
+    [0.75]
     """
     probabilities, _ = _normalize(predictions)
     if not (isinstance(temperature, Real) and 0 < temperature < np.inf):

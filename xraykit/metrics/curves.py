@@ -57,6 +57,12 @@ def curves(predictions: pd.DataFrame, *, seed: int = 42) -> Curves:
     InputError
         If it is not a table of predictions, or fewer than two patients have images of a class, or
         fewer than two have none.
+
+    Examples
+    --------
+    >>> result = xk.curves(predictions)
+    >>> result.areas.columns.tolist()[:2]
+    ['area under ROC', 'average precision']
     """
     check_whole_number("seed", seed, 0)
     names, _, _ = as_arrays(predictions, ("patient",))

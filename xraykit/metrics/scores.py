@@ -28,6 +28,14 @@ class Scores:
         Mean cross-entropy in nats.
     confusion : DataFrame
         Counts: one row per true class, one column per predicted class.
+
+    Examples
+    --------
+    >>> scores = xk.score(predictions)
+    >>> scores.total == len(task.test)
+    True
+    >>> scores.confusion.columns.tolist()
+    ['normal', 'covid']
     """
 
     correct: int
@@ -75,6 +83,14 @@ def score(predictions: pd.DataFrame) -> Scores:
     ------
     InputError
         If the table is empty, or is not a table of predictions.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"true": list("aab"), "predicted": list("aaa")})
+    >>> table = table.assign(probability_a=0.75, probability_b=0.25)
+    >>> scores = xk.score(table)
+    >>> scores.correct, scores.total, round(scores.loss, 3)
+    (2, 3, 0.654)
     """
     names, probabilities, labels = as_arrays(predictions)
     true, predicted = predictions["true"], predictions["predicted"]

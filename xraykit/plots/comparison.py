@@ -30,6 +30,11 @@ def plot_proportions(table: pd.DataFrame, title: str = "", *, counted: str = "co
     ------
     InputError
         If it is not a table of counts.
+
+    Examples
+    --------
+    >>> table = xk.evaluate_perturbations(model, task)
+    >>> xk.plot_proportions(table, "Which parts are needed?").savefig("perturbations.png")
     """
     *rows, series = label_columns(table)
     names = table[rows[0]] if rows else table[series]
@@ -53,6 +58,13 @@ def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     -------
     Figure
         A notebook displays it if the call is the last line of a cell.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"setting": ["a", "b"], "correct": [8, 9], "total": [10, 10]})
+    >>> table = table.assign(low=[0.49, 0.60], high=[0.94, 0.98])
+    >>> figure = xk.plot_comparison(table, "Which is better?")
+    >>> figure.savefig("comparison.png")
     """
     was_run = table["total"].notna()
     notes = table.get("note", pd.Series("", table.index)).fillna("")

@@ -17,6 +17,10 @@ def plot_confusion(scores: Scores, title: str = "") -> Figure:
     -------
     Figure
         A notebook displays it if the call is the last line of a cell.
+
+    Examples
+    --------
+    >>> xk.plot_confusion(xk.score(predictions)).savefig("confusion.png")
     """
     check_kind(scores, Scores, "scores, xk.score(predictions)")
     names = list(scores.confusion.index)

@@ -53,6 +53,11 @@ def plot_images(
     ------
     InputError
         If an image has no prediction or several, or the numbers of maps and images differ.
+
+    Examples
+    --------
+    >>> figure = xk.plot_images(task.test, predictions, maps=xk.gradcam(model, task.test))
+    >>> figure.savefig("images.png")
     """
     check_images(images)
     if maps is not None and len(maps) != len(images):

@@ -22,6 +22,10 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
     -------
     Figure
         A notebook displays it if the call is the last line of a cell.
+
+    Examples
+    --------
+    >>> xk.plot_history(history, "SmallCNN").savefig("history.png")
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for axis, metric in zip(axes, ("accuracy", "loss"), strict=True):

@@ -38,6 +38,10 @@ def plot_tsne(
     -------
     Figure
         A notebook displays it if the call is the last line of a cell.
+
+    Examples
+    --------
+    >>> xk.plot_tsne(model, task.train, perplexity=(3, 8)).savefig("tsne.png")
     """
     named_models = {"": models} if isinstance(models, keras.Model) else models
     values = [perplexity] if isinstance(perplexity, float | Real) else perplexity
@@ -95,6 +99,11 @@ def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
     ------
     InputError
         If an image of the map has no metadata.
+
+    Examples
+    --------
+    >>> layout = xk.tsne(model, task.train.join(task.test), perplexity=5)
+    >>> xk.plot_map(layout, xk.image_metadata(task)).savefig("map.png")
     """
     columns = ["path", "part", *METADATA]
     if not set(columns) <= set(metadata) or set(layout["path"]) - set(metadata["path"]):

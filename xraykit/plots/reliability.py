@@ -20,6 +20,10 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
     -------
     Figure
         A notebook displays it if the call is the last line of a cell.
+
+    Examples
+    --------
+    >>> xk.plot_curves(xk.curves(predictions)).savefig("curves.png")
     """
     check_kind(curves, Curves, "curves, xk.curves(predictions)")
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
@@ -64,6 +68,11 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
     -------
     Figure
         A notebook displays it if the call is the last line of a cell.
+
+    Examples
+    --------
+    >>> figure = xk.plot_calibration({"test": xk.calibration(predictions)})
+    >>> figure.savefig("calibration.png")
     """
     check_kind(calibrations, dict, 'a dict, {"a name": xk.calibration(predictions)}')
     if not calibrations:

@@ -86,6 +86,11 @@ def choose_recipe(name: str, task: str, *, overrides: Mapping[str, object] | Non
     ------
     InputError
         If there is no such recipe or setting, it is for the other task, or a value is impossible.
+
+    Examples
+    --------
+    >>> xk.choose_recipe("task1-smallcnn", "binary", overrides={"epochs": 2}).epochs
+    2
     """
     _check_task_name(task)
     overrides = _check_overrides(overrides)
@@ -119,6 +124,12 @@ def choose_comparison(
     ------
     InputError
         As `choose_recipe`.
+
+    Examples
+    --------
+    >>> plan = xk.recipes["task2-smallcnn"]
+    >>> [other.name for other in xk.choose_comparison(plan, ["task2-smallcnn-narrow"])]
+    ['task2-smallcnn-narrow']
     """
     overrides = _check_overrides(overrides)
     if isinstance(names, str) or not isinstance(names, Sequence):

@@ -9,7 +9,7 @@ REPORT_B_SOURCE = "report B, class challenge of 2020"
 KIT_SOURCE = "xraykit, for laptops"
 
 # Bugs 3 and 4 of the handout, whose generator both reports used. It made new views in every epoch;
-# 16 cached views come close to that, 8 do not (docs/published-scores.md).
+# 16 cached views come close to that, 8 do not (docs/results/reproduction.md).
 ORIGINAL_SETTINGS = {"preprocessing": "rescale", "augmentation": "handout", "n_views": 16}
 HANDOUT_PIPELINE = (
     "the values of its augmentation and normalization are not stated: assumed to be the handout's, "
@@ -211,7 +211,7 @@ RECIPES = {
             )
         ),
         # The best training found for report A's network, in cross-validation on the training
-        # images (docs/published-scores.md).
+        # images (docs/results/reproduction.md).
         *(
             Recipe(
                 name=f"{prefix}-vgg16",

@@ -103,6 +103,24 @@ class Recipe:
     ------
     InputError
         If a value is of the wrong type, or impossible.
+
+    Examples
+    --------
+    >>> recipe = xk.Recipe(
+    ...     name="mine",
+    ...     source="an example",
+    ...     task="binary",
+    ...     backbone="SmallCNN",
+    ...     head=["GlobalAveragePooling2D", ["Dense", {"units": 8, "name": "features"}]],
+    ...     learning_rate=1e-3,
+    ...     epochs=5,
+    ... )
+    >>> print(recipe)
+    mine (an example)
+    network   SmallCNN
+              GlobalAveragePooling2D
+              Dense units=8, name='features'
+    training  5 epochs, batches of 10, adam, learning rate 0.001
     """
 
     name: str

@@ -69,6 +69,14 @@ def cross_validate(
     ------
     InputError
         If the recipe does not fit the task, or a class has fewer patients than folds.
+
+    Examples
+    --------
+    >>> table = xk.cross_validate(recipe, task, folds=2)
+    >>> len(table) == len(task.train) + len(task.validation)
+    True
+    >>> sorted(set(table["fold"]))
+    [1, 2]
     """
     parts = []
     for repeat, fold, split in fold_tasks(

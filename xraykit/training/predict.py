@@ -34,6 +34,11 @@ def predict(model: keras.Model, images: ImageSet) -> pd.DataFrame:
         If the model does not fit the images.
     TrainingError
         If the model's output contains NaN or infinite values.
+
+    Examples
+    --------
+    >>> xk.predict(model, task.test).columns.tolist()
+    ['path', 'patient', 'true', 'predicted', 'probability_normal', 'probability_covid']
     """
     check_model_fits_images(model, images)
     output = compute_outputs(model, images)

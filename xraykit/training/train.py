@@ -80,7 +80,7 @@ def train(
     n_views : int
         Number of augmented views per image; 0 turns augmentation off. Under `Augmentation()` eight
         views are as good as new ones in each epoch; stronger augmentation needs more
-        (docs/published-scores.md).
+        (docs/results/reproduction.md).
     use_feature_cache : bool
         False trains the whole network, with new views in each epoch; this is several times slower.
     precision : {"float32", "mixed_bfloat16", "auto"}
@@ -119,6 +119,13 @@ def train(
         If the loss becomes NaN or infinite.
     WriteError
         If the disk is too full for the state of the training.
+
+    Examples
+    --------
+    >>> model = xk.build_classifier("SmallCNN", task.class_names, image_size=32)
+    >>> history = xk.train(model, task, epochs=2, learning_rate=1e-3)
+    >>> history.columns.tolist()
+    ['accuracy', 'loss', 'val_accuracy', 'val_loss']
     """
     arguments = {name: value for name, value in locals().items() if name in CONSTRAINTS}
     check_task(task)
