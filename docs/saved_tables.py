@@ -17,6 +17,7 @@ import pandas as pd
 from xraykit.experiments.experiments import EXPERIMENTS
 from xraykit.experiments.reproduce import saved_reproduction, summarize
 from xraykit.experiments.run import saved_experiment
+from xraykit.experiments.shortcuts import MEASURES, saved_shortcuts
 from xraykit.headless.results import results_schema
 from xraykit.metrics.intervals import Proportion
 
@@ -98,6 +99,16 @@ def experiments() -> str:
         for name, found in EXPERIMENTS.items()
         if name not in elsewhere
     )
+
+
+def shortcuts(measure: str) -> str:
+    """Return what both tasks' networks rely on, by one measure of `xraykit shortcuts`."""
+    sections = []
+    for number, task in enumerate(("binary", "multiclass"), start=1):
+        table = saved_shortcuts(task, measure).data.reset_index()
+        rows = to_markdown(list(table), table.to_numpy().tolist())
+        sections.append(f"Task {number}:\n\n{rows}")
+    return "\n\n".join(sections)
 
 
 def results_fields() -> str:
