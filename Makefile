@@ -19,7 +19,7 @@ test: $(READY) check
 	$(BIN)/pytest -m "slow or not slow"
 
 lab: $(READY)
-	@$(BIN)/xraykit release notebooks/*.ipynb
+	@$(BIN)/xraykit release
 	$(BIN)/jupyter lab --notebook-dir=student
 
 check: $(READY)

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ import pandas as pd
 from xraykit.experiments.experiments import EXPERIMENTS
 from xraykit.experiments.reproduce import saved_reproduction, summarize
 from xraykit.experiments.run import saved_experiment
-from xraykit.experiments.shortcuts import MEASURES, saved_shortcuts
+from xraykit.experiments.shortcuts import saved_shortcuts
 from xraykit.headless.results import results_schema
 from xraykit.metrics.intervals import Proportion
 
@@ -128,6 +129,10 @@ def _fields(schema: dict, path: str = "") -> Iterator[tuple[str, str, str]]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "external-validation": partial(shortcuts, "external validation"),
+    "gradcam": partial(shortcuts, "Grad-CAM"),
+    "features": partial(shortcuts, "features"),
+    "perturbations-cross-validated": partial(shortcuts, "perturbations"),
     "reproduction": reproduction,
     "ranking": ranking,
     "speed": speed,

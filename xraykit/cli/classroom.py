@@ -9,20 +9,21 @@ from .paths import PATH
 
 
 @click.command()
-@click.argument("notebooks", nargs=-1, required=True, type=PATH)
+@click.argument("notebooks", nargs=-1, type=PATH)
 @click.option("--to", type=PATH, default=Path("student"), show_default=True, help="Output folder.")
 def release(notebooks: tuple[Path, ...], to: Path) -> None:
-    """Write the student versions of NOTEBOOKS.
+    """Write the student versions of NOTEBOOKS, by default all of this kit.
 
     Existing files are not changed.
     """
     try:
         from ..classroom.release import release as write
+        from ..headless.parameters import NOTEBOOKS
     except ModuleNotFoundError as error:
         raise InputError(
             f"Package {error.name} is missing. Install it: pip install -e '.[instructor]'"
         ) from error
-    for notebook in notebooks:
+    for notebook in notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         exists = (to / notebook.name).exists()
         click.echo(f"{write(notebook, to)}{' exists already: not changed' if exists else ''}")
 
