@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from ..data.images import ImageSet, check_images
+from ..data.images import ImageSet, check_some_images
 from ..errors import InputError
 from ..explain.perturbations import thorax_mask
 from ..metrics.predictions import PROBABILITY
@@ -54,7 +54,7 @@ def plot_images(
     InputError
         If an image has no prediction or several, or the numbers of maps and images differ.
     """
-    check_images(images)
+    check_some_images(images)
     if maps is not None and len(maps) != len(images):
         raise InputError(f"{len(maps)} maps for {len(images)} images: expected those of gradcam")
     rows = sorted(_alternate_classes(images)[:max_images])
