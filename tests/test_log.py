@@ -58,3 +58,12 @@ def test_only_warnings_after_an_error_shows_messages_again(capsys):
         raise RuntimeError
     logging.getLogger("xraykit").info("shown")
     assert capsys.readouterr().out == "shown\n"
+
+
+def test_logger_goes_on_when_nobody_can_read(monkeypatch):
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    logging.getLogger("xraykit").info("lost")

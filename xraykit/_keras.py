@@ -28,6 +28,10 @@ with _silence_standard_error():
     import keras
     import tensorflow as tf
 
+    # A keras.json in the user's home may say otherwise; the networks and their weights need these.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
     tf.get_logger().setLevel("ERROR")  # hides its advice on retracing
     tf.config.list_physical_devices()  # looks for a GPU; its warnings appear here, silenced
 

@@ -1,11 +1,14 @@
 """The errors that xraykit raises on purpose, and checks of arguments."""
 
 import difflib
+import math
 from collections.abc import Iterable
-from numbers import Integral
+from contextlib import suppress
+from numbers import Integral, Real
 from typing import Any
 
-MAX_SEED = 2**31  # NumPy rejects larger seeds, and some seeds get a number added
+MAX_WHOLE = 2**32 - 1  # NumPy rejects larger seeds
+MAX_SEED = 2**31  # of a whole notebook or experiment, whose parts get a number added
 WRONG_PATH: tuple[type[OSError], ...] = (FileExistsError, FileNotFoundError, IsADirectoryError)
 WRONG_PATH += (NotADirectoryError, PermissionError)
 
@@ -110,9 +113,28 @@ def check_kind(value: object, kind: type, expected: str) -> None:
         raise InputError(f"Expected {expected}; found {actual}")
 
 
-def check_whole_number(name: str, value: Any, minimum: int) -> None:
-    """Raise InputError unless the value is a whole number from `minimum` to `MAX_SEED`."""
+def check_choice(what: str, value: object, known: Iterable[str]) -> None:
+    """Raise InputError unless the value is one of the known names."""
+    if not isinstance(value, str) or value not in known:
+        raise unknown(what, value, known)
+
+
+def to_number(value: object) -> float:
+    """Return a number of any type, NumPy's too, as float; NaN if it is none, or too large."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            return float(value)
+    return math.nan
+
+
+def check_seed(seed: Any) -> None:
+    """Raise InputError unless this is a seed to which small numbers can be added."""
+    check_whole_number("seed", seed, 0, MAX_SEED)
+
+
+def check_whole_number(name: str, value: Any, minimum: int, maximum: int = MAX_WHOLE) -> None:
+    """Raise InputError unless the value is a whole number from `minimum` to `maximum`."""
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_whole or not minimum <= value <= MAX_SEED:
-        limit = f", at most {MAX_SEED}" if is_whole and value > MAX_SEED else " or more"
+    if not is_whole or not minimum <= value <= maximum:
+        limit = f", at most {maximum}" if is_whole and value > maximum else " or more"
         raise InputError(f"{name}={value!r}: expected a whole number, {minimum}{limit}")

@@ -23,8 +23,9 @@ class _StandardOutput(logging.StreamHandler):
         return sys.stdout
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Raise the error, as `print` would: a closed pipe ends the command."""
-        raise
+        """Drop the message if nobody can read it; a run of hours goes on without its messages."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            raise
 
 
 logger.addHandler(_StandardOutput())

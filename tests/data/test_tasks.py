@@ -320,3 +320,15 @@ def test_load_task_name_that_is_not_utf8_is_read_and_escaped(challenge, capsys):
     assert task.skipped.values.tolist() == [["all/train/covid/loop", "broken link"]]
     assert task.digest and len(xk.image_metadata(task)) == len(task.development.join(task.test))
     task.development.pixels[:]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"root": None}, {"root": "a\0b"}, {"root": "~nosuchuser/x"}, {"root": "a" * 5000},
+     {"validation_fraction": "0.2"}, {"validation_fraction": True}, {"name": ["binary"]},
+     {"allow_leak": "false"}, {"seed": 2**31 + 1}, {"seed": None}, {"image_size": 10**400}],
+    ids=lambda arguments: str(arguments)[:40],
+)  # fmt: skip
+def test_load_task_argument_of_another_type_raises(drawn_challenge, arguments):
+    with pytest.raises(xk.InputError):
+        xk.load_task(**{"name": "binary", "root": drawn_challenge} | arguments)

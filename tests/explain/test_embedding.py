@@ -115,3 +115,49 @@ def test_cluster_separation_of_one_patient_raises(binary, small_cnn):
     train = replace(binary.train, patients=("p",) * len(binary.train))
     with pytest.raises(xk.InputError, match="expected two patients or more"):
         xk.cluster_separation(small_cnn, replace(binary, train=train))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"perplexity": value} for value in (0, -5, "30", float("nan"), True, None, 10**400)]
+    + [{"seed": -1}, {"seed": None}],
+    ids=lambda arguments: str(arguments)[:40],
+)
+def test_tsne_impossible_argument_raises_before_it_predicts(binary, small_cnn, arguments):
+    with pytest.raises(xk.InputError, match=next(iter(arguments))):
+        xk.tsne(small_cnn, binary.test, **arguments)
+
+
+@pytest.mark.parametrize("nothing", [{"perplexity": ()}, {"models": {}}], ids=str)
+def test_plot_tsne_of_nothing_raises(binary, small_cnn, nothing):
+    with pytest.raises(xk.InputError, match="at least one"):
+        xk.plot_tsne(**{"models": small_cnn, "images": binary.test} | nothing)
+
+
+def test_features_that_are_not_vectors_raise(binary):
+    inputs = keras.Input((32, 32, 3))
+    maps = keras.layers.Conv2D(3, 3, name="features")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(pooled))
+    for function in (
+        lambda: xk.tsne(model, binary.test),
+        lambda: xk.cluster_separation(model, binary),
+    ):
+        with pytest.raises(xk.InputError, match="expected one vector per image"):
+            function(model, images)
+
+
+def test_tsne_of_one_feature_or_few_images_raises(binary, small_cnn):
+    inputs = keras.Input((32, 32, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    one = keras.layers.Dense(1, activation="sigmoid", name="features")(pooled)
+    with pytest.raises(xk.InputError, match="found 8 and 1"):
+        xk.tsne(keras.Model(inputs, one), binary.test)
+    with pytest.raises(xk.InputError, match="found 2 and 256"):
+        xk.tsne(small_cnn, binary.test.subset([0, 1]))
+
+
+@pytest.mark.parametrize("function", [xk.predict, xk.gradcam, xk.tsne, xk.features])
+def test_functions_of_an_empty_image_set_raise(binary, small_cnn, function):
+    with pytest.raises(xk.InputError, match="image set is empty"):
+        function(small_cnn, binary.test.subset([]))

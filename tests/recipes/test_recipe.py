@@ -158,6 +158,14 @@ FEATURES = ["Dense", {"units": 4, "name": "features"}]
 PIECES = {"schedule": "PiecewiseConstantDecay"}
 COSINE = {"schedule": "CosineDecay", "initial_learning_rate": 1e-3}
 BAD = [
+    ({"optimizer": "adamm"}, "Unknown optimizer 'adamm'.* Did you mean 'adam'"),
+    ({"precision": "float64"}, "Unknown precision 'float64'"),
+    ({"backbone": "VGG61"}, "Unknown backbone 'VGG61'"),
+    ({"batch_norm": "no"}, "Unknown batch_norm 'no'"),
+    ({"preprocessing": "none"}, "Unknown preprocessing 'none'"),
+    ({"alpha": 10**400}, "expected a number"),
+    ({"learning_rate": True}, "learning_rate=True"),
+    ({"learning_rate": 10**400}, "expected a number"),
     ({"epcohs": 3}, "Unknown setting of a recipe 'epcohs'.* Did you mean 'epochs'"),
     ({"name": "mine"}, "Unknown setting of a recipe 'name'"),
     ({"epochs": "ten"}, "epochs='ten': expected a whole number"),

@@ -231,6 +231,8 @@ def test_train_changes_batch_norm_statistics_only_if_trainable(binary, batch_nor
         ({"epochs": 0}, "epochs=0: expected a whole number"),
         ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number"),
         ({"learning_rate": -1}, "learning_rate=-1"),
+        ({"learning_rate": True}, "learning_rate=True"),
+        ({"learning_rate": 10**400}, "learning_rate=1000"),
         ({"learning_rate": "0.1"}, "learning_rate='0.1'"),
         ({"seed": -1}, "seed=-1"),
         ({"early_stopping": 0}, "early_stopping=0"),
@@ -314,3 +316,30 @@ def test_train_frees_its_images_afterwards(binary):
     del part
     gc.collect()
     assert pixels() is None
+
+
+@pytest.mark.parametrize("rate", [1, np.float32(1e-3)], ids=str)
+def test_train_learning_rate_of_any_number_type_trains(binary, rate):
+    assert len(xk.train(build(binary), binary, epochs=1, learning_rate=rate, optimizer="sgd")) == 1
+
+
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")
+
+    def call(self, inputs):
+        return self.dense(self.flatten(inputs))
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "subclass", "called subclass"])
+def test_models_without_input_raise_in_every_function(binary, kind):
+    layers = [keras.layers.Flatten(), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential(layers) if kind == "Sequential" else Subclass()
+    if kind == "called subclass":
+        model(binary.test.pixels[:1].astype("float32"))
+    for function in (xk.predict, xk.gradcam, xk.features):
+        with pytest.raises(xk.InputError, match=r"build it as keras\.Model"):
+            function(model, binary.test)
+    with pytest.raises(xk.InputError, match=r"build it as keras\.Model"):
+        xk.train(model, binary, epochs=1)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..data.challenge import LAYOUT
 from ..data.tasks import Task, check_task, find_data_folder, load_task
-from ..errors import InputError, check_whole_number
+from ..errors import InputError, check_seed
 from ..files import to_path
 from ..log import only_warnings
 from ..metrics.comparison import mcnemar
@@ -244,7 +244,7 @@ def audit_task(
     X
     """
     check_task(task)
-    check_whole_number("seed", seed, minimum=0)
+    check_seed(seed)
     images = image_table(task)
     gray = read_gray([task.file(path) for path in images["path"]])
     pairs = find_near_duplicates(images, np.stack(gray))

@@ -62,5 +62,6 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)
+        place = error.filename or "Standard output"
+        click.echo(f"{place}: {error.strerror or error}", err=True)
         sys.exit(error_class(error).exit_code)

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import cv2
 import numpy as np
 
-from ..errors import InputError, unknown
+from ..errors import InputError, to_number, unknown
 from ..progress import thread_map
 
 # Bilinear interpolation blurs each view slightly, which costs a frozen backbone accuracy.
@@ -80,8 +79,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
             value = getattr(self, name)
-            is_number = isinstance(value, Real) and not isinstance(value, bool)
-            if not is_number or not 0 <= value <= limit:
+            if not 0 <= to_number(value) <= limit:
                 raise InputError(f"{name}={value!r}: expected a number from 0 to {limit}")
         if self.fill not in FILL:
             raise unknown("fill", self.fill, FILL)

@@ -168,6 +168,13 @@ def check_images(images: object) -> None:
     check_kind(images, ImageSet, "images, such as task.train or task.test")
 
 
+def check_some_images(images: object) -> None:
+    """Raise InputError unless this is an ImageSet of at least one image."""
+    check_images(images)
+    if not len(images):  # type: ignore[arg-type]
+        raise InputError("The image set is empty: expected at least one image")
+
+
 def find_rows(rows: object, n_images: int) -> np.ndarray:
     """Return the row numbers that a sequence of row numbers, or a mask, selects.
 

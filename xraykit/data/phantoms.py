@@ -1,18 +1,19 @@
 """Sets of phantoms (synthetic radiographs) in the challenge's folder layout."""
 
 import io
+import os
 import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from platformdirs import user_data_path
 from scipy.spatial.transform import Rotation
 
-from ..errors import InputError, cannot_write, check_whole_number, unknown
+from ..errors import InputError, cannot_write, check_choice, check_whole_number, to_number
 from ..files import to_path
 from ..log import logger
 from ..phantoms.disease import PATTERNS, coverage
@@ -81,9 +82,8 @@ def draw_phantoms(
     >>> table.groupby(["split", "class"]).size().to_dict()["train", "normal"]
     8
     """
-    if task not in LAYOUT:
-        raise unknown("task", task, LAYOUT)
-    if isinstance(shortcut, bool) or not isinstance(shortcut, Real) or not 0 <= shortcut <= 1:
+    check_choice("task", task, LAYOUT)
+    if not 0 <= to_number(shortcut) <= 1:
         raise InputError(f"shortcut={shortcut!r}: expected a number from 0 to 1")
     check_whole_number("seed", seed, minimum=0)
     counts = _distribute_images(task, images)
@@ -112,12 +112,21 @@ def draw_phantoms(
     return table
 
 
+def phantoms_folder() -> Path:
+    """Return the folder of the phantoms that replace missing images, whether drawn or not."""
+    folder = DATA / "phantoms"
+    if (folder / PHANTOMS).is_file() or os.access(folder if folder.exists() else DATA, os.W_OK):
+        return folder
+    return user_data_path("xraykit") / "phantoms"
+
+
 def substitute_phantoms() -> Path:
     """Return the folder of the phantoms that replace missing images; draw them on first use.
 
-    The clone's `data/phantoms` gets as many images as the challenge has, at shortcut 1.
+    `data/phantoms` of the clone gets as many images as the challenge has, at shortcut 1. If the
+    clone belongs to someone else, they are drawn into the user's own folder.
     """
-    folder = DATA / "phantoms"
+    folder = phantoms_folder()
     logger.warning(
         "No images of the challenge found: phantoms (synthetic radiographs) are used instead.\n"
         "To import your copy: `xraykit data challenge --from-folder FOLDER`.",

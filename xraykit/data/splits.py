@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..errors import InputError, check_whole_number
+from ..errors import InputError, check_seed, check_whole_number
 from .images import ImageSet
 
 
@@ -51,7 +51,7 @@ def make_folds(
     """
     check_whole_number("repeats", repeats, minimum=1)
     check_whole_number("folds", folds, minimum=2)
-    check_whole_number("seed", seed, minimum=0)
+    check_seed(seed)
     max_folds = min(filter(None, _count_patients(images).values()))
     if folds > max_folds:
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, check_kind, check_whole_number, unknown
+from ..errors import InputError, check_choice, check_kind, check_seed, check_whole_number, to_number
 from ..files import to_path
 from ..log import logger
 from .challenge import LAYOUT, find_challenge
@@ -146,9 +146,9 @@ def load_task(
     Raises
     ------
     InputError
-        If folders are missing, empty or unexpected, if more than 5 % and more than 2 images of
-        a class can't be used, if one image is in the folders of two classes, or if a class has
-        too few patients for a validation set.
+        If an argument can't be used, if folders are missing, empty or unexpected, if more than 5 %
+        and more than 2 images of a class can't be used, if one image is in the folders of two
+        classes, or if a class has too few patients for a validation set.
 
     Examples
     --------
@@ -163,13 +163,15 @@ def load_task(
     >>> task.train.pixels.shape
     (28, 32, 32, 3)
     """
-    if name not in LAYOUT:
-        raise unknown("task", name, LAYOUT)
+    check_choice("task", name, LAYOUT)
     check_whole_number("image_size", image_size, minimum=8)
-    check_whole_number("seed", seed, minimum=0)
-    if not 0 < validation_fraction <= 0.5:
+    check_seed(seed)
+    check_kind(allow_leak, bool, "allow_leak as True or False")
+    if not 0 < to_number(validation_fraction) <= 0.5:
         raise InputError(f"validation_fraction={validation_fraction!r}: expected above 0 up to 0.5")
-    root = find_data_folder() if root == "auto" else to_path(root).resolve()
+    root = (
+        find_data_folder() if isinstance(root, str) and root == "auto" else to_path(root).resolve()
+    )
     folders, notes = find_class_folders(name, root)
     are_phantoms = (root / PHANTOMS).is_file()
     if are_phantoms:

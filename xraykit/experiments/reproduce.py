@@ -10,7 +10,7 @@ import pandas as pd
 
 from .._keras import keras
 from ..data.tasks import Task, load_task
-from ..errors import check_whole_number
+from ..errors import check_seed, check_whole_number
 from ..log import logger, only_warnings
 from ..metrics.comparison import compare_proportions
 from ..metrics.intervals import Proportion
@@ -183,7 +183,7 @@ def _plan(
     if folds:
         check_whole_number("folds", folds, 2)
     for seed in seeds:
-        check_whole_number("seed", seed, 0)
+        check_seed(seed)
     recipes = [get_recipe(name).override(**overrides) for name in names or RECIPES]
     tasks: dict[tuple[str, int, int], Task] = {}
 

@@ -11,8 +11,9 @@ from .._keras import keras, tf
 from ..models.classifier import choose_loss
 from ..models.graph import NotCacheableError, split_frozen
 from ..recipes.recipe import Recipe
+from ..training import PRECISIONS
 from ..training.optimizers import build_optimizer
-from ..training.precision import PRECISIONS, set_precision
+from ..training.precision import set_precision
 
 # Report B's times for 100 epochs of Task 2, with a network that it does not name.
 REPORT_B_SECONDS = (

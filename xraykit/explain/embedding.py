@@ -9,10 +9,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
 from .._keras import keras
-from ..data.images import ImageSet, check_images
+from ..data.images import ImageSet, check_some_images
 from ..data.metadata import METADATA, image_metadata
 from ..data.tasks import Task, check_task
-from ..errors import InputError
+from ..errors import InputError, check_whole_number, to_number
 from ..metrics.intervals import add_intervals
 from ..models.classifier import FEATURE_LAYER, check_flat, check_model
 from ..models.graph import NotCacheableError, split_frozen
@@ -22,6 +22,7 @@ from ..training.feature_cache import FeatureCache
 from ..training.predict import compute_outputs
 
 N_NEIGHBORS = 15
+MIN_IMAGES = 3  # with fewer, t-SNE has no neighborhoods
 
 
 def features(model: keras.Model, images: ImageSet) -> np.ndarray:
@@ -33,7 +34,8 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     Raises
     ------
     InputError
-        If the model has no such layer, or is a Sequential that contains a network.
+        If the model has no such layer, it does not give vectors, the model is a Sequential that
+        contains a network, or there are no images.
     TrainingError
         If its output contains NaN or infinite values.
 
@@ -43,7 +45,7 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
     (5, 256)
     """
     check_model(model)
-    check_images(images)
+    check_some_images(images)
     if isinstance(model, keras.Sequential):  # in other models the layer is always reachable
         check_flat(model)
     names = [layer.name for layer in model.layers]
@@ -52,7 +54,13 @@ def features(model: keras.Model, images: ImageSet) -> np.ndarray:
             f"The model has no layer named 'features': found {', '.join(names[-6:])} at its end. "
             "Give this name to the layer that t-SNE should show"
         )
-    extractor = keras.Model(model.input, model.get_layer(FEATURE_LAYER).output)
+    output = model.get_layer(FEATURE_LAYER).output
+    if len(output.shape) != 2:
+        raise InputError(
+            f"The layer 'features' gives {output.shape}: expected one vector per image. Give this "
+            "name to a layer behind GlobalAveragePooling2D or Flatten"
+        )
+    extractor = keras.Model(model.input, output)
     try:
         prefix, tail = split_frozen(extractor)
         stored = FeatureCache(prefix, "float16").features(Views(images))
@@ -86,20 +94,27 @@ def tsne(
     Raises
     ------
     InputError
-        As `features`, and if all images have the same features.
+        As `features`, if perplexity or seed can't be used, if there are fewer than 3 images or 2
+        features, or if all images have the same features.
 
     Examples
     --------
     >>> xk.tsne(model, task.train, perplexity=5).columns.tolist()
     ['path', 'patient', 'class', 'x', 'y']
     """
+    check_whole_number("seed", seed, 0)
+    perplexity = limit_perplexity(perplexity, images)
     vectors = features(model, images)
+    if vectors.shape[1] < 2 or len(vectors) < MIN_IMAGES:
+        raise InputError(
+            f"t-SNE needs at least {MIN_IMAGES} images and 2 features, found {len(vectors)} and "
+            f"{vectors.shape[1]}: take more images, and a layer 'features' of more units"
+        )
     if not np.ptp(vectors, axis=0).any():  # scikit-learn's t-SNE would crash the kernel
         raise InputError(
             "The model gives every image the same features, so there is nothing to map. "
             "Rebuild it and train with a lower learning rate"
         )
-    perplexity = limit_perplexity(perplexity, images)
     with threadpool_limits(1):  # on busy processors several threads take ten times as long
         layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
     table = pd.DataFrame(
@@ -116,8 +131,16 @@ def tsne(
 
 
 def limit_perplexity(perplexity: float, images: ImageSet) -> float:
-    """Return the perplexity, or a third of the images if that is less."""
-    return min(perplexity, (len(images) - 1) / 3)
+    """Return the perplexity, or a third of the images if that is less.
+
+    Raises
+    ------
+    InputError
+        If it is not a number above 0.
+    """
+    if not 0 < to_number(perplexity) < np.inf:
+        raise InputError(f"perplexity={perplexity!r}: expected a number above 0, such as 30")
+    return min(float(perplexity), (len(images) - 1) / 3)
 
 
 def cluster_separation(model: keras.Model, task: Task) -> pd.DataFrame:

@@ -161,15 +161,18 @@ def _check_cache() -> Finding:
 
 
 def _check_images() -> Finding:
-    from ..data.challenge import DATA, compare_with_manifest, find_challenge, read_manifest
+    from ..data.challenge import compare_with_manifest, find_challenge, read_manifest
+    from ..data.phantoms import PHANTOMS, phantoms_folder
 
     read_manifest()
     folder = find_challenge()
     if folder is None:
-        state = "drawn already" if (DATA / "phantoms").is_dir() else "drawn when first needed"
+        phantoms = phantoms_folder()
+        is_drawn = (phantoms / PHANTOMS).is_file()
+        state = "drawn already" if is_drawn else "drawn when first needed"
         return Finding(
             True,
-            f"Images: phantoms, {state}. For your copy of the challenge: "
+            f"Images: phantoms, {state}, in {phantoms}. For your copy of the challenge: "
             "xraykit data challenge --from-folder FOLDER",
         )
     copy = compare_with_manifest(folder)

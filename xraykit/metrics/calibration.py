@@ -1,7 +1,6 @@
 """Calibration: how well predicted probabilities agree with accuracy, and temperature scaling."""
 
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
-from ..errors import InputError, check_whole_number
+from ..errors import InputError, check_whole_number, to_number
 from .intervals import add_intervals, format_counts
 from .predictions import PROBABILITY, as_arrays, class_names
 from .scores import SMALLEST
@@ -156,7 +155,7 @@ def apply_temperature(predictions: pd.DataFrame, temperature: float) -> pd.DataF
     [0.75]
     """
     probabilities, _ = _normalize(predictions)
-    if not (isinstance(temperature, Real) and 0 < temperature < np.inf):
+    if not (0 < to_number(temperature) < np.inf):
         raise InputError(f"temperature={temperature!r}: expected a number above 0")
     rescaled = _rescale_logits(probabilities, temperature)
     columns = [f"{PROBABILITY}{name}" for name in class_names(predictions)]

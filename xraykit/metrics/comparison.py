@@ -1,13 +1,12 @@
 """Tests of whether two models differ, most of them on the same images."""
 
 from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binom, binomtest
 
-from ..errors import InputError, check_kind
+from ..errors import InputError, check_kind, to_number
 from .intervals import Proportion
 
 MAX_IMAGES = 10_000_000
@@ -159,7 +158,7 @@ def required_test_size(
     877
     """
     for name, value in (("power", power), ("level", level)):
-        if not (isinstance(value, Real) and 0 < value < 1):
+        if not (0 < to_number(value) < 1):
             raise InputError(f"{name}={value!r}: expected a number above 0 and below 1")
     only_first, only_second, _ = mcnemar(first, second)
     if only_first == only_second:

@@ -1,13 +1,12 @@
 """Scores as counts with their 95 % interval, never as bare percentages."""
 
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from ..errors import InputError, check_kind
+from ..errors import InputError, check_kind, to_number
 from .intervals import Proportion, add_intervals, display_table, wilson_interval
 from .predictions import as_arrays
 
@@ -141,7 +140,7 @@ def predictive_values(scores: Scores, prevalence: float) -> pd.DataFrame:
       ill negative predictive value   1.00 1.00  1.00
     """
     check_kind(scores, Scores, "scores, xk.score(predictions)")
-    if not (isinstance(prevalence, Real) and 0 < prevalence < 1):
+    if not (0 < to_number(prevalence) < 1):
         raise InputError(f"prevalence={prevalence!r}: expected a number above 0 and below 1")
     rows = []
     for name in scores.confusion.index:

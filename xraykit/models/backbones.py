@@ -3,26 +3,11 @@
 from pathlib import Path
 
 from .._keras import keras
-from ..errors import InputError, unknown
+from ..errors import InputError, check_choice, unknown
 from ..files import to_path
+from . import BATCH_NORM, PREPROCESSING, SCALINGS
 from .weights import end_at_layer, load_file, load_imagenet
 
-# The scaling that each network's weights expect, as `keras.applications` defines it: "caffe" is BGR
-# minus ImageNet's mean, "tf" is -1 to 1, "torch" standardizes each channel as in ImageNet.
-SCALINGS = {
-    "VGG16": "caffe",
-    "VGG19": "caffe",
-    "ResNet50": "caffe",
-    "ResNet50V2": "tf",
-    "InceptionV3": "tf",
-    "DenseNet121": "torch",
-    "MobileNet": "tf",
-    "MobileNetV2": "tf",
-    "EfficientNetB0": "efficientnet",
-    "SmallCNN": "tf",
-}
-PREPROCESSING = ("own", "rescale")
-BATCH_NORM = ("frozen", "recalibrate", "train")
 WITH_ALPHA = ("MobileNet", "MobileNetV2", "SmallCNN")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -87,12 +72,9 @@ def backbone(
     >>> sum(weight.shape.num_elements() for weight in base.trainable_weights)
     2359808
     """
-    if name not in SCALINGS:
-        raise unknown("backbone", name, SCALINGS)
-    if batch_norm not in BATCH_NORM:
-        raise unknown("batch_norm", batch_norm, BATCH_NORM)
-    if preprocessing not in PREPROCESSING:
-        raise unknown("preprocessing", preprocessing, PREPROCESSING)
+    check_choice("backbone", name, SCALINGS)
+    check_choice("batch_norm", batch_norm, BATCH_NORM)
+    check_choice("preprocessing", preprocessing, PREPROCESSING)
     if alpha != 1 and name not in WITH_ALPHA:
         raise InputError(
             f"alpha={alpha}: only {', '.join(WITH_ALPHA)} have a width; {name} takes alpha=1"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._keras import keras
-from ..data.images import ImageSet, check_images
-from ..errors import InputError, check_kind
+from ..data.images import ImageSet, check_some_images
+from ..errors import InputError, check_kind, check_whole_number
 from .backbones import backbone
 
 FEATURE_LAYER = "features"  # the name of the layer that t-SNE shows
@@ -70,6 +70,7 @@ def build_classifier(
             "The head has no layer named 'features': give that name to the layer that t-SNE should "
             f"show. Found {', '.join(names) or 'no layer'}"
         )
+    check_whole_number("seed", seed, 0)
     keras.utils.set_random_seed(seed)
     base = backbone(name, **backbone_options)
     x = base.output
@@ -110,9 +111,14 @@ def choose_accuracy(model: keras.Model) -> keras.Metric:
     return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 
-def check_model(model: object) -> None:
+def check_model(model: Any) -> None:
     """Raise InputError unless this is a Keras model."""
     check_kind(model, keras.Model, "a Keras model, such as xk.build_classifier returns")
+    if not model.built or not getattr(model, "inputs", None):  # a subclass, or no Input layer
+        raise InputError(
+            f"The model {model.name!r} does not say what its layers take: build it as "
+            "keras.Model(inputs, outputs), or begin a Sequential with keras.Input(shape)"
+        )
 
 
 def check_flat(model: keras.Model) -> None:
@@ -128,7 +134,7 @@ def check_flat(model: keras.Model) -> None:
 def check_model_fits_images(model: keras.Model, images: ImageSet) -> None:
     """Raise InputError unless the model gives class probabilities for these images."""
     check_model(model)
-    check_images(images)
+    check_some_images(images)
     expected, actual = model.input_shape[1:], images.pixels.shape[1:]
     if expected != actual:
         raise InputError(

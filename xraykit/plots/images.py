@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from ..data.images import ImageSet, check_images
+from ..data.images import ImageSet, check_some_images
 from ..errors import InputError
 from ..explain.perturbations import thorax_mask
 from ..metrics.predictions import PROBABILITY
@@ -59,7 +59,7 @@ def plot_images(
     >>> figure = xk.plot_images(task.test, predictions, maps=xk.gradcam(model, task.test))
     >>> figure.savefig("images.png")
     """
-    check_images(images)
+    check_some_images(images)
     if maps is not None and len(maps) != len(images):
         raise InputError(f"{len(maps)} maps for {len(images)} images: expected those of gradcam")
     rows = sorted(_alternate_classes(images)[:max_images])

@@ -1,7 +1,6 @@
 """t-SNE maps of the features."""
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .._keras import keras
-from ..data.images import ImageSet
+from ..data.images import ImageSet, check_some_images
 from ..data.metadata import METADATA
 from ..errors import InputError
 from ..explain.embedding import limit_perplexity, tsne
@@ -39,12 +38,20 @@ def plot_tsne(
     Figure
         A notebook displays it if the call is the last line of a cell.
 
+    Raises
+    ------
+    InputError
+        As `tsne`, and if there is no model or no perplexity.
+
     Examples
     --------
     >>> xk.plot_tsne(model, task.train, perplexity=(3, 8)).savefig("tsne.png")
     """
     named_models = {"": models} if isinstance(models, keras.Model) else models
-    values = [perplexity] if isinstance(perplexity, float | Real) else perplexity
+    check_some_images(images)
+    values = perplexity if isinstance(perplexity, Sequence) else [perplexity]
+    if not named_models or not values:
+        raise InputError("Expected at least one model and one perplexity, found none")
     limited = dict.fromkeys(limit_perplexity(value, images) for value in values)  # no duplicates
     layouts = {
         ", ".join(filter(None, [name, f"perplexity {value:.3g}"])): tsne(

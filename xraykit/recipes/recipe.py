@@ -1,7 +1,7 @@
 """A recipe: one configuration as data, from network to number of epochs, with its source."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task
-from ..errors import InputError, check_whole_number, unknown
+from ..errors import InputError, check_choice, check_whole_number, to_number, unknown
 from ..metrics.intervals import Proportion
+from ..models import BATCH_NORM, PREPROCESSING, SCALINGS
+from ..training import OPTIMIZERS, PRECISION_CHOICES
 from .schedules import build_rate, check_rate
 
 if TYPE_CHECKING:
@@ -32,6 +34,14 @@ AUGMENTATIONS: dict[str, Callable[[], Augmentation | None]] = {
     "none": lambda: None,
     "kit": Augmentation,
     "handout": Augmentation.handout,
+}
+CHOICES: dict[str, Collection[str]] = {
+    "augmentation": AUGMENTATIONS,
+    "backbone": SCALINGS,
+    "batch_norm": BATCH_NORM,
+    "preprocessing": PREPROCESSING,
+    "optimizer": OPTIMIZERS,
+    "precision": PRECISION_CHOICES,
 }
 NETWORK = ("weights", "alpha", "end_at", "trainable_from", "batch_norm", "preprocessing")
 TRAINING: tuple[str, ...] = ("epochs", "batch_size", "optimizer", "n_views", "use_feature_cache")
@@ -163,8 +173,8 @@ class Recipe:
             check_whole_number(name, getattr(self, name), minimum)
         if self.early_stopping is not None:
             check_whole_number("early_stopping", self.early_stopping, 1)
-        if self.augmentation not in AUGMENTATIONS:
-            raise unknown("augmentation", self.augmentation, AUGMENTATIONS)
+        for name, known in CHOICES.items():
+            check_choice(name, getattr(self, name), known)
         object.__setattr__(self, "head", tuple(_parse_layer(layer) for layer in self.head))
         check_rate(self.learning_rate, self.epochs)
 
@@ -288,7 +298,7 @@ SETTINGS = [setting.name for setting in fields(Recipe) if setting.name not in DE
 def _check_type(name: str, value: Any, types: Sequence[type]) -> None:
     for kind in types:
         is_kind = isinstance(value, KINDS[kind][0]) and isinstance(value, bool) == (kind is bool)
-        if is_kind and (kind is not float or math.isfinite(value)):
+        if is_kind and (kind is not float or math.isfinite(to_number(value))):
             return
     expected = " or ".join(KINDS[kind][1] for kind in types)
     raise InputError(f"{name}={value!r}: expected {expected}")

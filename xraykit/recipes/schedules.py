@@ -2,10 +2,10 @@
 
 import math
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, unknown
+from ..errors import InputError, to_number, unknown
 
 if TYPE_CHECKING:
     from .._keras import keras
@@ -101,6 +101,5 @@ def _check_pieces(boundaries: Any, values: Any) -> None:
 
 
 def _check_positive(name: str, value: Any) -> None:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
+    if not 0 < to_number(value) < math.inf:
         raise InputError(f"{name}={value!r}: expected a number above 0")

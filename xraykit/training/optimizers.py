@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from .._keras import keras, tf
 
-OPTIMIZERS = ("adam", "sgd", "rmsprop")
 LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -15,6 +14,8 @@ def build_optimizer(name: str, learning_rate: LearningRate) -> keras.optimizers.
     Adam's steps use TensorFlow's fused kernel: the same formula, in one pass over the weights
     instead of ten. For a Dense layer of 51 million weights this halves the time of a step.
     """
+    if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        learning_rate = float(learning_rate)  # Keras rejects whole numbers and NumPy's
     config = {"class_name": name, "config": {"learning_rate": learning_rate}}
     optimizer = keras.optimizers.get(config)
     if name == "adam":

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from .._keras import keras
 
-PRECISIONS = ("float32", "mixed_bfloat16")
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # as Linux lists a processor's instructions
 
 

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,26 @@ from tqdm.std import tqdm
 from .._keras import keras
 from ..data.augmentation import Augmentation
 from ..data.tasks import Task, check_task
-from ..errors import InputError, TrainingError, check_whole_number, unknown
+from ..errors import (
+    InputError,
+    TrainingError,
+    check_choice,
+    check_whole_number,
+    to_number,
+    unknown,
+)
 from ..log import logger
 from ..models.classifier import check_model_fits_images, choose_accuracy, choose_loss
 from ..models.graph import NotCacheableError, split_frozen
 from ..progress import is_interactive
+from . import OPTIMIZERS, PRECISION_CHOICES
 from .batch_norm import recalibrate
 from .batches import Batches, Views
 from .cache_folder import CacheError
 from .checkpoint import Checkpoint, checkpoint_path
 from .feature_cache import FeatureCache
-from .optimizers import OPTIMIZERS, LearningRate, build_optimizer
-from .precision import PRECISIONS, choose_precision, set_precision
+from .optimizers import LearningRate, build_optimizer
+from .precision import choose_precision, set_precision
 
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
 MAX_STEPS_PER_EXECUTION = 32
@@ -181,27 +188,19 @@ def train(
     return history
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise unknown(name, value, choices)
-
-
 def _check_type(name: str, value: object, kind: tuple[type, str]) -> None:
     if not isinstance(value, kind[0]):
         raise InputError(f"{name}={value!r}: expected {kind[1]}")
 
 
 def _check_rate(name: str, value: Any, lower: float) -> None:
-    is_number = isinstance(value, Real)
-    if not isinstance(value, Schedule) and not (is_number and lower < value < np.inf):
+    if not isinstance(value, Schedule) and not lower < to_number(value) < np.inf:
         raise InputError(f"{name}={value!r}: expected a number above {lower}")
 
 
 def _check_class_weight(name: str, value: Any, _: None) -> None:
     is_dict = isinstance(value, Mapping)
-    if not is_dict or not all(
-        isinstance(weight, Real) and 0 <= float(weight) < np.inf for weight in value.values()
-    ):
+    if not is_dict or not all(0 <= to_number(weight) < np.inf for weight in value.values()):
         raise InputError(
             f"{name}={value!r}: expected a dict of class names and weights, such as "
             '{"covid": 2.0}'
@@ -221,9 +220,9 @@ CONSTRAINTS: dict[str, tuple[Callable, object]] = {
     "seed": (check_whole_number, 0),
     "early_stopping": (check_whole_number, 1),
     "n_views": (check_whole_number, 0),
-    "optimizer": (_check_choice, OPTIMIZERS),
-    "precision": (_check_choice, (*PRECISIONS, "auto")),
-    "cache_dtype": (_check_choice, ("float16", "float32")),
+    "optimizer": (check_choice, OPTIMIZERS),
+    "precision": (check_choice, PRECISION_CHOICES),
+    "cache_dtype": (check_choice, ("float16", "float32")),
     "restore_best_weights": (_check_type, (bool, "True or False")),
     "augmentation": (_check_type, (Augmentation, "an xk.Augmentation")),
     "learning_rate": (_check_rate, 0),
