@@ -36,7 +36,9 @@ def expand_counts(cell: str) -> str:
     >>> expand_counts("**27/36**")
     '**27/36 = 75 % [59, 86]**'
     """
-    return re.sub(r"\b(\d+)/(\d+)\b", lambda found: str(Proportion(*map(int, found.groups()))), cell)
+    return re.sub(
+        r"\b(\d+)/(\d+)\b", lambda found: str(Proportion(*map(int, found.groups()))), cell
+    )
 
 
 def read_csv(name: str) -> str:
@@ -51,7 +53,7 @@ def reproduction() -> str:
     table = summarize(saved_reproduction()).astype(object).fillna("–")
     network = {"end_at=conv4_block6_out": "first four stages"}
     table["training"] = [
-        ", ".join(filter(None, [row.training, *map(lambda x: network.get(x, x), row.network)]))
+        ", ".join(filter(None, [row.training, *(network.get(x, x) for x in row.network)]))
         for row in table.assign(network=table["network"].str.split(", ")).itertuples()
     ]
     table["recipe"] = [f"`{recipe}`" for recipe in table["recipe"]]

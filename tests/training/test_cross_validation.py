@@ -137,7 +137,7 @@ def test_cross_validate_invalid_folds_raises(binary):
 
 @pytest.mark.slow
 def test_cross_validate_mobilenet_learns_real_images(real_challenge, real_weights):
-    """A smaller and faster version of the result in docs/explanation/scores.md: alpha 0.35, 3 folds."""
+    """A smaller and faster version of docs/explanation/scores.md: alpha 0.35, 3 folds."""
     task = xk.load_task("multiclass", real_challenge)
     recipe = xk.recipes["task2-mobilenetv2"].override(alpha=0.35, epochs=8)
     assert xk.score(xk.cross_validate(recipe, task, folds=3)).accuracy > 0.65
