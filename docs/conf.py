@@ -38,7 +38,9 @@ html_title = f"xraykit {release}"
 html_theme_options = {
     "navigation_with_keys": False,
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 9,
+    "navbar_persistent": ["search-button"],
+    "navigation_depth": 2,  # deeper levels get toggles without an accessible name
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "pygments_light_style": "a11y-high-contrast-light",

@@ -144,7 +144,7 @@ def test_features_that_are_not_vectors_raise(binary):
         lambda: xk.cluster_separation(model, binary),
     ):
         with pytest.raises(xk.InputError, match="expected one vector per image"):
-            function(model, images)
+            function()
 
 
 def test_tsne_of_one_feature_or_few_images_raises(binary, small_cnn):
