@@ -55,10 +55,11 @@ def gradcam(model: keras.Model, images: ImageSet) -> np.ndarray:
             f"Grad-CAM needs a last layer that is Dense, found {last.name!r}, "
             f"{type(last).__name__}: give Dense its activation as an argument"
         )
-    extractor = keras.Model(model.input, [_find_last_maps(model), last.input])
+    feature_maps = _find_last_maps(model)
+    body, head = keras.Model(model.input, feature_maps), keras.Model(feature_maps, last.input)
     maps = np.concatenate(
         [
-            _compute_maps(extractor, last, images.pixels[start : start + BATCH])
+            _compute_maps(body, head, last, images.pixels[start : start + BATCH])
             for start in range(0, len(images), BATCH)
         ]
     )
@@ -124,12 +125,12 @@ def thorax_attention(maps: np.ndarray, predictions: pd.DataFrame) -> pd.DataFram
 
 
 def _compute_maps(
-    extractor: keras.Model, last: keras.layers.Dense, pixels: np.ndarray
+    body: keras.Model, head: keras.Model, last: keras.layers.Dense, pixels: np.ndarray
 ) -> np.ndarray:
-    inputs = tf.constant(pixels, tf.float32)
+    maps = tf.constant(body.predict_on_batch(pixels))
     with tf.GradientTape() as tape:
-        tape.watch(inputs)  # a frozen backbone has no variables to watch
-        maps, hidden = extractor(inputs, training=False)
+        tape.watch(maps)
+        hidden = head(maps, training=False)
         logits = tf.matmul(tf.cast(hidden, tf.float32), tf.cast(last.kernel, tf.float32))
         if last.use_bias:
             logits += tf.cast(last.bias, tf.float32)
