@@ -39,7 +39,6 @@ html_theme_options = {
     "navigation_with_keys": False,
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
-    "navigation_depth": 2,  # deeper levels get toggles without an accessible name
     "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
@@ -47,6 +46,8 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
     "show_toc_level": 2,
 }
+html_static_path = ["_static"]
+html_js_files = ["names.js"]
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False

@@ -19,6 +19,8 @@ import xraykit as xk
 from xraykit import cli
 from xraykit.audit import baselines
 from xraykit.experiments.experiments import EXPERIMENTS
+from xraykit.experiments.reproduce import saved_reproduction, summarize
+from xraykit.headless.results import SCHEMA, results_schema
 from xraykit.models import backbones, weight_files
 from xraykit.recipes.published import RECIPES
 
@@ -31,7 +33,7 @@ EXAMPLE_NAMES = ("xk", "np", "pd", "task", "recipe", "model", "history", "predic
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data/README.md"]
 PAGES += sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 BLOCK = re.compile(
-    r"(?:^<!-- (not run|slow): (.+) -->\n)?^```(bash|python|powershell)\n(.*?)^```"
+    r"(?:^<!-- (not run|slow): ([^\n]+) -->\n)?^```(bash|python|powershell)\n(.*?)^```"
     r"(?:\n```text\n(.*?)^```)?",
     re.MULTILINE | re.DOTALL,
 )
@@ -238,10 +240,23 @@ def test_hooks_before_a_commit_are_those_of_make_check():
 
 
 def test_results_page_lists_the_fields_of_the_schema():
-    table = make_table("results-fields")
+    table, schema = make_table("results-fields"), results_schema()
+    for name, field in schema["properties"].items():
+        assert re.search(
+            rf"^\| `{name}` \| .* \| {re.escape(field['description'])} \|$", table, re.M
+        )
     assert "| `scores.*.correct` | integer | images predicted correctly |" in table
+    assert f"version {SCHEMA}" in (DOCS / "reference/results-json.md").read_text()
 
 
 def test_reproduction_page_shows_the_saved_table():
     table = make_table("reproduction")
-    assert "| `handout-task2` | as published | 25/36 = 69 % [53, 82] |" in table
+    for row in summarize(saved_reproduction()).itertuples():
+        cells = f"`{row.recipe}`", row.training, str(row.measured), row.loss
+        assert any(all(cell in line for cell in cells) for line in table.splitlines()), cells
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "results").glob("*.csv")))
+def test_saved_table_is_shown_on_a_page(name):
+    assert make_table(name).count("\n") > 1
+    assert any(f"{{saved}} {name}\n" in page.read_text() for page in PAGES)

@@ -1,14 +1,11 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import xraykit as xk
-from xraykit.headless.results import SCHEMA, read_results, results_schema
+from xraykit.headless.results import read_results, results_schema
 from xraykit.metrics.intervals import add_intervals, wilson_interval
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 
 
 @pytest.fixture(scope="module")
@@ -18,28 +15,6 @@ def trained(binary):
     history = xk.train(model, binary, epochs=2, seed=1)
     predictions = xk.predict(model, binary.test)
     return {"task": binary, "model": model, "history": history, "predictions": predictions}
-
-
-def fields(schema, path=""):
-    """Yield each field of a JSON Schema as (path, type, meaning)."""
-    for name, field in schema.get("properties", {}).items():
-        kind = field.get("type", "string")
-        kind = " or ".join(kind) if isinstance(kind, list) else kind
-        yield f"{path}{name}", kind, field["description"]
-        yield from fields(field, f"{path}{name}.")
-        inner = field.get("additionalProperties")
-        if isinstance(inner, dict):
-            yield from fields(inner, f"{path}{name}.*.")
-
-
-def test_document_and_schema_list_the_same_fields():
-    rows = [
-        tuple(cell.strip(" `") for cell in line.strip("|").split("|"))
-        for line in DOCUMENT.read_text().splitlines()
-        if line.startswith("| `")
-    ]
-    assert rows == list(fields(results_schema()))
-    assert f"version {SCHEMA}" in DOCUMENT.read_text()
 
 
 def test_save_results_has_every_documented_field(trained, tmp_path):
