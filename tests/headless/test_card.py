@@ -155,5 +155,10 @@ def test_when_results_are_odd_then_there_is_a_card_all_the_same(tmp_path, change
 
 def test_card_one_of_many_without_results_spares_the_others(run, tmp_path):
     done = xraykit("card", tmp_path / "none", run)
-    assert done.returncode == 2 and f"{tmp_path}/none/results.json can't be read" in done.stderr
+    assert (
+        done.returncode == 0
+        and f"No card: {tmp_path}/none/results.json can't be read" in done.stderr
+    )
     assert (run / "card.html").exists()
+    done = xraykit("card", tmp_path / "none", tmp_path / "nowhere")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 2

@@ -1,5 +1,6 @@
 import errno
 import os
+import subprocess
 import sys
 import tempfile
 from collections import namedtuple
@@ -97,6 +98,14 @@ def test_doctor_command_without_a_package_runs_every_check(put_first, package, n
     faults = [line for line in lines if line.startswith("✗ ")]
     assert len(faults) == n_faults
     assert all(package in line and line.endswith(INSTALL) for line in faults)
+
+
+@pytest.mark.parametrize("command", [["-m", "xraykit.cli"], ["-c", "import xraykit"]], ids=str)
+def test_import_without_lazy_loader_is_one_line(put_first, command):
+    put_first("sitecustomize", HIDE.format("lazy_loader"))
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    expected = f"✗ The package lazy_loader is missing. {INSTALL}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
 
 
 def test_command_without_click_says_so(put_first):
