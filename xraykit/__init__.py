@@ -4,6 +4,11 @@ Everything a notebook needs is reached as ``xk.NAME`` after ``import xraykit as 
 loaded on first use, so that importing the package takes no TensorFlow.
 """
 
-import lazy_loader
+try:
+    import lazy_loader
+except ModuleNotFoundError as error:  # one line, where a traceback would hide what to do
+    raise SystemExit(
+        "✗ The package lazy_loader is missing. Install again: pip install -e ."
+    ) from error
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

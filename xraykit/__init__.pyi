@@ -36,6 +36,7 @@ from .explain.perturbations import (
     evaluate_perturbations as evaluate_perturbations,
     perturb as perturb,
 )
+from .headless.parameters import check_types as check_types
 from .headless.save import save_results as save_results
 from .log import set_verbosity as set_verbosity
 from .metrics.calibration import (

@@ -34,8 +34,14 @@ def escape_name(name: str | Path) -> str:
     return str(name).encode("utf-8", "backslashreplace").decode()
 
 
-def to_path(text: object) -> Path:
+def to_path(text: object, *, variable: str = "") -> Path:
     """Return the path that a person typed; `~` is expanded, and escaped bytes are resolved.
+
+    Parameters
+    ----------
+    text : str or path
+    variable : str
+        The environment variable that holds the text, for messages.
 
     Raises
     ------
@@ -53,8 +59,9 @@ def to_path(text: object) -> Path:
         path.exists()
     except (OSError, RuntimeError, ValueError) as error:  # too long; no such user
         reason = getattr(error, "strerror", None) or error
+        shown, place = escape_name(name)[:100], f" in {variable}" if variable else ""
         raise InputError(
-            f"{escape_name(name)[:100]!r} can't be used as a path: {reason}"
+            f"{shown!r} can't be used as a path: {reason}. Name another one{place}"
         ) from error
     return path
 

@@ -156,6 +156,9 @@ def test_when_results_are_odd_then_there_is_a_card_all_the_same(tmp_path, change
 
 def test_card_one_of_many_without_results_spares_the_others(run, tmp_path):
     done = CliRunner().invoke(cli, ["card", str(tmp_path / "none"), str(run)])
-    assert isinstance(done.exception, xk.InputError)
-    assert f"{tmp_path}/none/results.json can't be read" in str(done.exception)
+    assert done.exit_code == 0
+    assert f"No card: {tmp_path}/none/results.json can't be read" in done.stderr
     assert (run / "card.html").exists()
+    done = CliRunner().invoke(cli, ["card", str(tmp_path / "none"), str(tmp_path / "nowhere")])
+    assert isinstance(done.exception, xk.InputError)
+    assert len(str(done.exception).splitlines()) == 2

@@ -1,5 +1,6 @@
 import errno
 import os
+import subprocess
 import sys
 import tempfile
 from collections import namedtuple
@@ -97,6 +98,14 @@ def test_doctor_command_without_a_package_runs_every_check(put_first, package, n
     faults = [line for line in lines if line.startswith("✗ ")]
     assert len(faults) == n_faults
     assert all(package in line and line.endswith(INSTALL) for line in faults)
+
+
+@pytest.mark.parametrize("command", [["-m", "xraykit.cli"], ["-c", "import xraykit"]], ids=str)
+def test_import_without_lazy_loader_is_one_line(put_first, command):
+    put_first("sitecustomize", HIDE.format("lazy_loader"))
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    expected = f"✗ The package lazy_loader is missing. {INSTALL}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
 
 
 def test_command_without_click_says_so(put_first):
@@ -350,3 +359,62 @@ def test_check_weights_damaged_file_is_named(report, tmp_path, monkeypatch, cont
 def test_check_weights_whose_folder_is_missing_says_so(report, tmp_path, monkeypatch):
     monkeypatch.setenv("XRAYKIT_WEIGHTS_DIR", str(tmp_path / "no"))
     assert report("the weights").endswith("/no is not a folder: name one, or unset it")
+
+
+def test_check_settings_names_each_that_changes_keras(report, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    monkeypatch.setattr("locale.getencoding", lambda: "UTF-8")
+    assert report("the settings").startswith("✓ ")
+    (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first"}')
+    (tmp_path / "keras.py").touch()
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setattr("locale.getencoding", lambda: "ISO-8859-1")
+    line = report("the settings")
+    assert line.startswith("✗ ")
+    for part in ("channels_first", "has a keras.py", "MPLBACKEND=Agg", "ISO-8859-1"):
+        assert part in line
+
+
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_check_settings_damaged_keras_json_is_named(report, monkeypatch, tmp_path, content):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text(content)
+    line = report("the settings")
+    assert line.startswith("✗ Could not check the settings") and "Delete keras.json" in line
+
+
+def test_check_limits_names_those_that_are_too_low(report, monkeypatch, tmp_path):
+    assert report("the limits").startswith("✓ ")
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _: (64, 64))
+    monkeypatch.setattr(doctor, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: namedtuple("usage", "free")(0))
+    line = report("the limits")
+    assert "`ulimit -n 256`" in line and f"{tmp_path} has 0 MB" in line
+
+
+def test_check_cache_of_another_user_is_named(report, monkeypatch, tmp_path):
+    monkeypatch.setenv("XRAYKIT_CACHE_DIR", str(tmp_path))
+    folder = tmp_path / "xraykit-features/aa"
+    folder.mkdir(parents=True)
+    make = tempfile.TemporaryFile
+
+    def make_own(dir):
+        if dir == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return make(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", make_own)
+    line = report("the feature cache")
+    assert line.startswith("✗ ") and f"Permission denied ({folder})" in line
+
+
+def test_check_images_phantoms_nowhere_to_draw_is_a_fault(report, monkeypatch, tmp_path):
+    monkeypatch.setattr("xraykit.data.challenge.DATA", tmp_path)
+    monkeypatch.setattr("xraykit.data.phantoms.DATA", tmp_path)
+    monkeypatch.setattr("xraykit.data.phantoms.user_data_path", lambda _: tmp_path / "own")
+    assert "drawn when first needed" in report("the images")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    line = report("the images")
+    assert line.startswith("✗ ") and f"can't be drawn in {tmp_path / 'own/phantoms'}" in line

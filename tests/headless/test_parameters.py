@@ -6,7 +6,14 @@ import pytest
 from tiny import write_notebook
 
 import xraykit as xk
-from xraykit.headless.parameters import NOTEBOOKS, check_parameters, find_notebook, read_notebook
+from xraykit.headless.parameters import (
+    NOTEBOOKS,
+    check_parameters,
+    describe_edits,
+    find_notebook,
+    nbgrader_metadata,
+    read_notebook,
+)
 
 
 @pytest.fixture
@@ -42,7 +49,6 @@ def test_check_parameters_gives_the_notebooks_types(notebook):
         (("learning_rate", "nan"), "learning_rate='nan': expected a number"),
         (("shuffle", "perhaps"), r"shuffle='perhaps': expected true or false \(bool\)"),
         (("loose", "5"), "loose can't be set: the notebook gives it no type.* annotate it there"),
-        (("layers", "[]"), "layers can't be set: the notebook gives it list"),
         (("settings", "{'a': 1}"), r"settings=.*expected names and values as JSON, such as"),
         (("settings", '{"a": NaN}'), "settings=.*expected names and values as JSON"),
         (("settings", '{"a": 1e999}'), "settings=.*expected names and values as JSON"),
@@ -150,3 +156,68 @@ def test_read_notebook_forgets_odd_metadata_of_earlier_runs(tmp_path):
     path.write_text(json.dumps(content))
     notebook = read_notebook(path)
     assert set(notebook.metadata) == {"kernelspec"} and not notebook.cells[1].metadata
+
+
+def test_read_notebook_duplicated_graded_cell_is_named(tmp_path):
+    graded = {"grade_id": "build", "solution": True}
+    path = write_notebook(tmp_path / "a.ipynb", ("a", "1", graded), ("copy", "1", graded))
+    with pytest.raises(xk.InputError, match=r"two cells are .* 'build'.* cell copy"):
+        read_notebook(path)
+
+
+def test_describe_edits_names_edited_and_missing_locked_cells(tmp_path):
+    (original,) = NOTEBOOKS.glob("task1_*.ipynb")
+    notebook = read_notebook(original)
+    assert describe_edits(original, notebook) == ""
+    assert describe_edits(tmp_path / "a.ipynb", notebook) == ""
+    ids = {nbgrader_metadata(cell).get("grade_id"): cell for cell in notebook.cells}
+    ids["check-build"].source = "print('complete')"
+    ids["build"].source = "model = 1  # a student's work"
+    notebook.cells.remove(ids["check-tsne"])
+    assert describe_edits(original, notebook) == "check-build (edited), check-tsne (missing)"
+
+
+TYPED = """\
+layers: list = [1]
+sizes: list[int] = [1]
+maybe: int | None = None
+also: Optional[float] = None
+either: int | str = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("layers", "[1, \"a\"]", [1, "a"]), ("sizes", "[1, 2]", [1, 2]), ("maybe", "3", 3),
+     ("maybe", "None", None), ("also", "null", None), ("also", "1e-3", 0.001),
+     ("either", "5", 5), ("either", "five", "five")],
+)  # fmt: skip
+def test_check_parameters_lists_and_optional_values(tmp_path, name, text, value):
+    path = write_notebook(tmp_path / "a.ipynb", parameters=TYPED)
+    assert check(path, (name, text))[0] == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("layers", "1"), ("layers", "1, 2"), ("sizes", "[1.5]"), ("sizes", "[true]"),
+     ("maybe", "1.5"), ("also", "nan"), ("also", "1e999")],
+)  # fmt: skip
+def test_check_parameters_lists_of_other_values_raise(tmp_path, name, text):
+    path = write_notebook(tmp_path / "a.ipynb", parameters=TYPED)
+    with pytest.raises(xk.InputError, match=f"{name}=.*: expected"):
+        check(path, (name, text))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fitting", "others"),
+    [(bool, True, ["false", 1]), (int, 3, [True, "3", 3.5]), (float, 1, ["1", float("nan")]),
+     (str, "a", [1, None]), (dict, {}, ["{}"]), (list[int], [1], [["a"], [True]]),
+     (int | None, None, ["None", 1.5]), (object, "anything", [])],
+    ids=str,
+)  # fmt: skip
+def test_check_types_refuses_what_papermill_lets_pass(annotation, fitting, others):
+    namespace = {"__annotations__": {"value": annotation}}
+    xk.check_types(namespace | {"value": fitting})
+    for other in others:
+        with pytest.raises(xk.InputError, match=r"value=.*: expected"):
+            xk.check_types(namespace | {"value": other})

@@ -111,3 +111,13 @@ def test_when_split_by_another_seed_then_the_digest_is_the_same(drawn_challenge,
     assert other.digest == binary.digest and other.validation.paths != binary.validation.paths
     smaller = xk.load_task("binary", drawn_challenge, image_size=16)
     assert smaller.digest != binary.digest
+
+
+def test_save_results_model_that_cannot_be_loaded_again_raises(trained, tmp_path):
+    inputs = xk.keras.Input((32, 32, 3))
+    scaled = xk.keras.layers.Lambda(lambda pixels: pixels / 255, name="scale")(inputs)
+    output = xk.keras.layers.Dense(1, activation="sigmoid")(xk.keras.layers.Flatten()(scaled))
+    model = xk.keras.Model(inputs, output)
+    with pytest.raises(xk.InputError, match=r"because of 'scale' \(Lambda\).* in place of Lambda"):
+        xk.save_results(tmp_path, **trained | {"model": model})
+    assert not list(tmp_path.iterdir())

@@ -76,6 +76,22 @@ def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     assert notebook.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (("recipe", "task1-vgg61"), "Unknown recipe 'task1-vgg61'"),
+        (("overrides", '{"optimizer": "adamm"}'), "Did you mean 'adam'"),
+        (("overrides", '{"optimiser": "adam"}'), "Unknown setting of a recipe"),
+        (("epochs", "-1"), "epochs=-1"),
+        (("data", "nowhere"), "data='nowhere' is not a folder"),
+    ],
+)
+def test_run_impossible_setting_starts_no_kernel(tmp_path, pair, message):
+    with pytest.raises(xk.InputError, match=message):
+        run("task1", tmp_path / "out", parameters=[pair])
+    assert not (tmp_path / "out").exists()
+
+
 def test_run_without_report_is_complete_and_reported_later(tmp_path, monkeypatch, capsys):
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("show", "print(epochs)"))
     out = tmp_path / "out"

@@ -75,7 +75,8 @@ def collect(folders: tuple[Path, ...], csv: Path | None, html: Path | None) -> N
 def card(folders: tuple[Path, ...]) -> None:
     """Write a model card for each run in FOLDERS.
 
-    The card is written beside the run's results, as card.md and card.html.
+    The card is written beside the run's results, as card.md and card.html. A folder without a
+    complete run is named and left out; only if no card can be written, this is an error.
     """
     from ..headless.card import write_card
 
@@ -85,8 +86,10 @@ def card(folders: tuple[Path, ...]) -> None:
             click.echo("\n".join(map(str, write_card(folder))))
         except InputError as error:
             errors.append(str(error))
-    if errors:
+    if len(errors) == len(folders):
         raise InputError("\n".join(errors))
+    for reason in errors:
+        click.echo(f"No card: {reason}", err=True)
 
 
 COMMANDS = (run, demo, collect, card)

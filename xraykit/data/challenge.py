@@ -100,7 +100,7 @@ def find_challenge() -> Path | None:
         If `XRAYKIT_CHALLENGE_DIR` is set and holds neither folder.
     """
     variable = os.environ.get("XRAYKIT_CHALLENGE_DIR")
-    folder = to_path(variable) if variable else DATA
+    folder = to_path(variable, variable="XRAYKIT_CHALLENGE_DIR") if variable else DATA
     if any((folder / part).is_dir() for part in ("two", "all")):
         return folder
     if not variable:

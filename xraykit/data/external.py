@@ -115,4 +115,4 @@ def _find_root() -> Path:
             f"{EXTERNAL_VARIABLE} is not set: expected a folder of external images, with "
             f"{', '.join(GROUP_NAMES)}"
         )
-    return to_path(root)
+    return to_path(root, variable=EXTERNAL_VARIABLE)

@@ -39,7 +39,7 @@ def content_key(content: NotebookNode, values: dict[str, object], out: Path) -> 
     if values.get("data", "auto") == "auto" and (images := find_challenge()):
         paths.append(images)
     if external := os.environ.get(EXTERNAL_VARIABLE):
-        paths.append(to_path(external))
+        paths.append(to_path(external, variable=EXTERNAL_VARIABLE))
     inputs = {
         "cells": [(cell.cell_type, cell.source) for cell in content.cells],
         "kernel": content.metadata.kernelspec.name,

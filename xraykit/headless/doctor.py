@@ -4,6 +4,8 @@ Only the standard library is imported at the top: a check whose package is missi
 a line as well.
 """
 
+import json
+import locale
 import os
 import re
 import shutil
@@ -12,11 +14,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from ..errors import XraykitError
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
 
 MIN_MEMORY, MIN_DISK = 4.0, 2.0  # GiB; Task 2's notebook takes about 2 of memory
 INSTALL = "Install again: pip install -e ."
@@ -31,6 +39,9 @@ for name in xraykit.__all__:
 print(", ".join(devices))
 """
 IMPORT_TIMEOUT = 300  # seconds
+KERAS = {"image_data_format": "channels_last", "floatx": "float32", "backend": "tensorflow"}
+MIN_OPEN_FILES = 256
+SHARED_MEMORY, MIN_SHARED = Path("/dev/shm"), 16 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -147,11 +158,12 @@ def _check_cache() -> Finding:
     limit, folder = size_limit(), cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(2**20))
-            file.flush()
+        for place in (folder, *folder.glob("*/")):  # a part of it may be another user's
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(bytes(2**20))
+                file.flush()
     except OSError as error:
-        reason = error.strerror or error
+        reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         return Finding(
             False,
             f"The feature cache {folder} can't be written: {reason}. Free some disk space, or name "
@@ -169,6 +181,13 @@ def _check_images() -> Finding:
     if folder is None:
         phantoms = phantoms_folder()
         is_drawn = (phantoms / PHANTOMS).is_file()
+        above = next(path for path in (phantoms, *phantoms.parents) if path.exists())
+        if not is_drawn and not os.access(above, os.W_OK):
+            return Finding(
+                False,
+                f"Images: none, and phantoms can't be drawn in {phantoms}: {above} can't be "
+                "written. Name a folder of images in XRAYKIT_CHALLENGE_DIR",
+            )
         state = "drawn already" if is_drawn else "drawn when first needed"
         return Finding(
             True,
@@ -254,13 +273,71 @@ def _check_external() -> Finding:
         return Finding(
             True, f"External images: none, {EXTERNAL_VARIABLE} is not set; see data/README.md"
         )
-    groups = [group for group in GROUP_NAMES if (to_path(variable) / group).is_dir()]
+    groups = [
+        group
+        for group in GROUP_NAMES
+        if (to_path(variable, variable=EXTERNAL_VARIABLE) / group).is_dir()
+    ]
     if not groups:
         return Finding(
             False,
             f"{EXTERNAL_VARIABLE}={variable} has none of {', '.join(GROUP_NAMES)}: name another",
         )
     return Finding(True, f"External images: {', '.join(groups)}")
+
+
+def _check_settings() -> Finding:
+    """Check files and variables of the user that change how Keras and Matplotlib behave."""
+    from ..files import to_path
+
+    problems = []
+    if Path("keras.py").exists() or Path("keras").is_dir():
+        problems.append(
+            f"{Path.cwd()} has a keras.py or keras/, imported in place of Keras: rename it"
+        )
+    path = to_path(os.environ.get("KERAS_HOME", "~/.keras")) / "keras.json"
+    with suppress(FileNotFoundError):
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        changed = {
+            key: settings[key] for key, value in KERAS.items() if settings.get(key, value) != value
+        }
+        if changed:
+            problems.append(
+                f"{path} sets {changed}: xraykit overrides it, other programs don't. Delete it"
+            )
+    backend = os.environ.get("MPLBACKEND", "")
+    if backend and "inline" not in backend:
+        problems.append(f"MPLBACKEND={backend}: JupyterLab shows no figures. Unset it")
+    if locale.getencoding().lower().replace("-", "") != "utf8":
+        problems.append(
+            f"The locale's encoding is {locale.getencoding()}, expected UTF-8. Set LANG=C.UTF-8"
+        )
+    if problems:
+        return Finding(False, "; ".join(problems))
+    return Finding(
+        True, "Settings of the user: keras.json, MPLBACKEND and the locale are as expected"
+    )
+
+
+def _check_limits() -> Finding:
+    """Check the numbers of open files, and the shared memory, where the system has them."""
+    problems = []
+    if resource:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limit != resource.RLIM_INFINITY and limit < MIN_OPEN_FILES:
+            problems.append(
+                f"At most {limit} open files: raise this with `ulimit -n {MIN_OPEN_FILES}`"
+            )
+    if SHARED_MEMORY.is_dir():
+        free = shutil.disk_usage(SHARED_MEMORY).free
+        if not os.access(SHARED_MEMORY, os.W_OK) or free < MIN_SHARED:
+            problems.append(
+                f"{SHARED_MEMORY} has {free / 2**20:.0f} MB for this user, expected "
+                f"{MIN_SHARED / 2**20:.0f}: free some, or start the container with --shm-size=1g"
+            )
+    if problems:
+        return Finding(False, "; ".join(problems))
+    return Finding(True, "Limits of the system: open files and shared memory are sufficient")
 
 
 # By name, each with the remedy if the check itself can't run.
@@ -270,6 +347,8 @@ CHECKS = {
     "JupyterLab's kernel python3": (_check_kernel, REPLACE_KERNEL),
     "the memory": (_check_memory, INSTALL),
     "the free disk space": (_check_disk, "Change to a folder that exists"),
+    "the settings": (_check_settings, "Delete keras.json in KERAS_HOME, or ~/.keras"),
+    "the limits": (_check_limits, "Ask the administrator"),
     "the feature cache": (_check_cache, "Name another folder in XRAYKIT_CACHE_DIR"),
     "the images": (_check_images, "Name another folder in XRAYKIT_CHALLENGE_DIR"),
     "the weights": (_check_weights, "Name another folder in XRAYKIT_WEIGHTS_DIR"),

@@ -5,8 +5,11 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from numbers import Integral, Real
 from pathlib import Path
+from typing import get_args
 
 import click
 import nbformat
@@ -60,8 +63,8 @@ def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
     Raises
     ------
     InputError
-        If it is not a notebook, its kernel is not available, or the number of cells tagged
-        `parameters` is not one.
+        If it is not a notebook, its kernel is not available, the number of cells tagged
+        `parameters` is not one, or a graded cell is there twice.
     """
     try:
         notebook = _parse_notebook(path.read_text(encoding="utf-8"))
@@ -80,7 +83,38 @@ def read_notebook(path: Path, *, kernel: str | None = None) -> NotebookNode:
             "expected one code cell. Set its tag in JupyterLab's Property Inspector, or start from "
             "a fresh copy"
         )
+    _check_graded_cells(path, notebook)
     return notebook
+
+
+def _check_graded_cells(path: Path, notebook: NotebookNode) -> None:
+    """Raise InputError if nbgrader could not tell the graded cells apart, or would change them."""
+    used: set[str] = set()
+    for cell in notebook.cells:
+        name = nbgrader_metadata(cell).get("grade_id")
+        if name in used:
+            raise InputError(
+                f"{path}: two cells are the graded cell {name!r}. Delete the copy, cell {cell.id}"
+            )
+        if name:
+            used.add(name)
+
+
+def describe_edits(path: Path, notebook: NotebookNode) -> str:
+    """Return which locked cells of a course's notebook were edited or deleted, "" if none was."""
+    original = NOTEBOOKS / path.name
+    if not original.is_file():
+        return ""
+    sources = {nbgrader_metadata(cell).get("grade_id"): cell.source for cell in notebook.cells}
+    edited = []
+    for cell in nbformat.read(original, as_version=4).cells:
+        metadata = nbgrader_metadata(cell)
+        name = metadata.get("grade_id")
+        if name and name not in sources:
+            edited.append(f"{name} (missing)")
+        elif metadata.get("locked") and sources[name] != cell.source:
+            edited.append(f"{name} (edited)")
+    return ", ".join(edited)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:
@@ -191,24 +225,78 @@ def _to_json_value(source: ast.expr) -> object:
     return value
 
 
+def check_types(namespace: Mapping[str, object]) -> None:
+    """Raise InputError if a notebook's parameter does not have the type of its annotation.
+
+    `papermill` itself checks no types: its `-p flag false` sets the text "false", which is true.
+
+    Parameters
+    ----------
+    namespace : dict
+        The notebook's `globals()`.
+
+    Raises
+    ------
+    InputError
+        If a value is not of its annotated type.
+
+    Examples
+    --------
+    >>> check_types({"__annotations__": {"shuffle": bool}, "shuffle": "false"})
+    Traceback (most recent call last):
+    xraykit.errors.InputError: shuffle='false': expected True or False (bool)
+    """
+    annotations = namespace.get("__annotations__", {})
+    for name, annotation in annotations.items():  # type: ignore[attr-defined]
+        is_class = isinstance(annotation, type) and not get_args(annotation)
+        text = annotation.__name__ if is_class else str(annotation)
+        kinds = _read_annotation(text)
+        if name in namespace and kinds and not any(_fits(namespace[name], kind) for kind in kinds):
+            raise _wrong_type(name, namespace[name], kinds, text)
+
+
+def _read_annotation(annotation: str) -> list[tuple[str, str]]:
+    """Return the alternatives of an annotation, each with its kind of items; [] if unknown."""
+    text = annotation.replace("typing.", "").replace(" ", "")
+    if match := re.fullmatch(r"Optional\[(.*)\]", text):
+        text = f"{match[1]}|None"
+    kinds = []
+    for alternative in text.split("|"):
+        match = re.fullmatch(r"(\w+)(?:\[(\w+)\])?", alternative)
+        if not match or match[1] not in TYPES or (match[2] and match[2] not in TYPES):
+            return []
+        kinds.append((match[1], match[2] or ""))
+    return kinds
+
+
+def _fits(value: object, kind: tuple[str, str]) -> bool:
+    types = TYPES[kind[0]][1]
+    is_kind = isinstance(value, types) and (kind[0] == "bool") == isinstance(value, bool)
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    items = value if kind[1] and isinstance(value, list | tuple) else ()
+    return is_kind and is_finite and all(_fits(item, (kind[1], "")) for item in items)
+
+
+def _wrong_type(
+    name: str, value: object, kinds: list[tuple[str, str]], annotation: str
+) -> InputError:
+    expected = " or ".join(TYPES[kind][0] for kind, _ in kinds)
+    return InputError(f"{name}={value!r}: expected {expected} ({annotation})")
+
+
 def _parse(name: str, value: str, annotation: str) -> object:
-    if annotation not in TYPES:
+    kinds = _read_annotation(annotation)
+    if not kinds:
         raise InputError(
-            f"Parameter {name} can't be set: the notebook gives it {annotation}. "
-            f"Annotate it there, as {name}: int = …, with one of {', '.join(TYPES)}"
+            f"Parameter {name} can't be set: the notebook gives it {annotation}. Annotate it "
+            f"there with one of {', '.join(TYPES)}, such as list[int] or int | None"
         )
-    expected, parse = TYPES[annotation]
-    try:
-        return parse(value)
-    except (ValueError, click.BadParameter) as error:
-        raise InputError(f"{name}={value!r}: expected {expected} ({annotation})") from error
-
-
-def _parse_finite(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
+    for kind in sorted(kinds, key=lambda kind: kind[0] == "str"):  # any value is a text
+        with suppress(ValueError, click.BadParameter):
+            parsed = TYPES[kind[0]][2](value)
+            if _fits(parsed, kind):
+                return parsed
+    raise _wrong_type(name, value, kinds, annotation)
 
 
 def parse_settings(text: str) -> dict:
@@ -219,20 +307,31 @@ def parse_settings(text: str) -> dict:
     InputError
         If it is not a JSON object, or holds a number that is not finite.
     """
-    try:
-        settings = json.loads(text)
-        json.dumps(settings, allow_nan=False)
+    with suppress(ValueError):
+        settings = _parse_json(text)
         if isinstance(settings, dict):
             return settings
-    except ValueError:
-        pass
     raise InputError(f'{text!r}: expected names and values as JSON, such as {{"epochs": 20}}')
 
 
-TYPES: dict[str, tuple[str, Callable[[str], object]]] = {
-    "str": ("text", str),
-    "int": ("a whole number, such as 10", int),
-    "float": ("a number, such as 0.001", _parse_finite),
-    "bool": ("true or false", lambda value: click.BOOL.convert(value, None, None)),
-    "dict": ('names and values as JSON, such as {"epochs": 20}', parse_settings),
+def _parse_json(text: str) -> object:
+    value = json.loads(text)
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+def _parse_none(text: str) -> None:
+    if text.lower() not in ("none", "null", ""):
+        raise ValueError
+
+
+# By annotation: how a message calls it, the types of its values, and how a text becomes one.
+TYPES: dict[str, tuple[str, tuple[type, ...], Callable[[str], object]]] = {
+    "str": ("text", (str,), str),
+    "int": ("a whole number, such as 10", (Integral,), int),
+    "float": ("a number, such as 0.001", (Real,), float),
+    "bool": ("True or False", (bool,), lambda text: click.BOOL.convert(text, None, None)),
+    "dict": ('names and values as JSON, such as {"epochs": 20}', (dict,), _parse_json),
+    "list": ("a list as JSON, such as [1, 2]", (list, tuple), _parse_json),
+    "None": ("None", (type(None),), _parse_none),
 }

@@ -18,10 +18,12 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from ..data.tasks import find_data_folder
-from ..errors import InputError, RunFailedError
+from ..errors import InputError, RunFailedError, check_choice
 from ..files import to_path
 from ..log import logger
 from ..progress import is_interactive
+from ..recipes.choose import AUTO
+from ..recipes.published import RECIPES
 from ..training import CHECKPOINT_FOLDER
 from .content import content_key
 from .folder import (
@@ -33,7 +35,7 @@ from .folder import (
     lock_folder,
     make_work_folder,
 )
-from .parameters import SAVE_TO, check_parameters, find_notebook, read_notebook
+from .parameters import SAVE_TO, check_parameters, describe_edits, find_notebook, read_notebook
 from .report import make_report, write_figures
 from .results import NO_REPORT, RESULTS, SCHEMA, read_results, write_results
 from .stop import find_stop
@@ -100,6 +102,7 @@ def run(
     takes_folder = values.pop(SAVE_TO, None) is not None
     if source.resolve().parent == out.resolve():
         raise InputError(f"{source} lies in {out}, where its results would go: name another folder")
+    _check_values(values)
     key = content_key(content, values, out)
     with _disk_errors(source.stem, out), lock_folder(out):
         previous = finished_run(out)
@@ -111,6 +114,8 @@ def run(
         if takes_folder:
             given[SAVE_TO] = str(work.absolute())
         logger.info(f"{source.stem}: running …")
+        if edits := describe_edits(source, content):
+            logger.warning(f"Cells for grading differ from the course's notebook: {edits}.")
         started, start = datetime.now(UTC), time.perf_counter()
         executed, reason = _execute(content, work / source.name, given, timeout)
         seconds = time.perf_counter() - start
@@ -145,6 +150,19 @@ def run(
         raise error(f"{stop}. The executed part is in {executed_part}")
     logger.info(f"{source.stem}: done in {seconds:.0f} s")
     return report
+
+
+def _check_values(values: dict[str, object]) -> None:
+    """Raise InputError before the kernel starts, if the notebook's first cells would, after it."""
+    name, changes, data = (values.get(name) for name in ("recipe", "overrides", "data"))
+    if isinstance(name, str) and isinstance(changes, dict):
+        if name != AUTO:
+            check_choice("recipe", name, [AUTO, *RECIPES])
+        recipe = RECIPES[name] if name != AUTO else next(iter(RECIPES.values()))
+        epochs = {"epochs": values["epochs"]} if values.get("epochs") else {}
+        recipe.override(**changes | epochs)
+    if isinstance(data, str) and data not in ("", AUTO) and not to_path(data).is_dir():
+        raise InputError(f"data={data!r} is not a folder: expected one that holds two/ or all/")
 
 
 def run_demo(folder: Path) -> list[Path]:

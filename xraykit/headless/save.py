@@ -69,7 +69,8 @@ def save_results(
     Raises
     ------
     InputError
-        If the folder can't be used, or an argument is not of the expected kind.
+        If the folder can't be used, an argument is not of the expected kind, or the model could
+        not be loaded again.
     WriteError
         If the disk is full.
 
@@ -106,15 +107,35 @@ def save_results(
     tables = {"predictions": predictions, "validation_predictions": validation}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / "model.keras", model.save)
+        atomic_write(folder / "model.keras", partial(_save_model, model))
         atomic_write(folder / "history.csv", history.to_csv)
         for name, table in tables.items():
             atomic_write(folder / f"{name}.csv", partial(table.to_csv, index=False))
         write_results(folder, results)
     except OSError as error:
         raise cannot_write(folder, error) from error
+    except InputError:
+        raise
     except (TypeError, ValueError, ValidationError) as error:
         raise InputError(f"Can't save to {folder}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _save_model(model: keras.Model, path: Path) -> None:
+    """Save a model, and make sure that it can be loaded again, while its layers are still known."""
+    model.save(path)
+    try:
+        keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises errors of many types
+        layers = [layer for layer in model.layers if _is_own(layer)]
+        names = ", ".join(f"{layer.name!r} ({type(layer).__name__})" for layer in layers)
+        raise InputError(
+            f"The model could not be loaded again, because of {names or 'its layers'}: build it of "
+            "Keras' own layers, such as Rescaling in place of Lambda"
+        ) from error
+
+
+def _is_own(layer: keras.Layer) -> bool:
+    return isinstance(layer, keras.layers.Lambda) or not type(layer).__module__.startswith("keras.")
 
 
 def _describe_recipe(recipe: Recipe) -> dict[str, object]:

@@ -43,7 +43,7 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
 def weights_folder() -> Path | None:
     """Return the folder that `XRAYKIT_WEIGHTS_DIR` names, or None if it is not set."""
     setting = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    return to_path(setting) if setting else None
+    return to_path(setting, variable="XRAYKIT_WEIGHTS_DIR") if setting else None
 
 
 def find_in_folder(name: str, alpha: float) -> dict[Path, str | None]:

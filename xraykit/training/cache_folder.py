@@ -28,7 +28,9 @@ class CacheError(Exception):
 
 def cache_folder() -> Path:
     """Return the folder of all features, with a name that no other program uses."""
-    parent = to_path(os.environ.get(CACHE_VARIABLE) or user_cache_path("xraykit"))
+    parent = to_path(
+        os.environ.get(CACHE_VARIABLE) or user_cache_path("xraykit"), variable=CACHE_VARIABLE
+    )
     return parent.absolute() / "xraykit-features"
 
 
