@@ -104,11 +104,16 @@ def fake_training(monkeypatch):
         )
 
     def cross_validate(recipe, task, repeats, folds, seed, train_transform):
+        assert (repeats, folds, seed) == (1, 5, 42)  # the defaults of run_experiment
         trained.append((recipe, train_transform))
         return make_predictions(recipe)
 
+    def train(recipe, task, seed):
+        assert seed == 42
+        return recipe, None
+
     monkeypatch.setattr(run, "cross_validate", cross_validate)
-    monkeypatch.setattr(run.Recipe, "train", lambda recipe, task, seed: (recipe, None))
+    monkeypatch.setattr(run.Recipe, "train", train)
     monkeypatch.setattr(
         run, "predict", lambda recipe, images: make_predictions(recipe).head(len(images))
     )
@@ -170,6 +175,22 @@ def without_vgg16(recipe):
     return (None, "not run: no weights") if recipe.backbone == "VGG16" else (recipe, "")
 
 
+def test_run_experiment_without_weights_keeps_the_row(
+    fake_training, drawn_challenge, monkeypatch, capsys
+):
+    recipes = TINY.override(learning_rate=0.1), TINY.override(backbone="VGG16", weights="imagenet")
+    settings = dict(zip("ab", map(experiments.Setting, recipes), strict=True))
+    experiment = experiments.Experiment("Which?", "", lambda recipe: settings)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "backbones", experiment)
+    monkeypatch.setattr(run, "find_runnable", without_vgg16)
+    table = xk.run_experiment("backbones", TINY, data=drawn_challenge).table
+    assert table["note"].tolist() == ["", "not run: no weights"]
+    assert table["total"].isna().tolist() == table["seconds"].isna().tolist() == [False, True]
+    assert (table["parameters"] == 7).all() and (table["trainable"] == 0).all()
+    assert "published" not in table  # none of them has one
+    assert "b: not run: no weights" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("external")
 def test_add_external_images_are_of_other_patients(multiclass):
     more = experiments._add_external(2, multiclass.train, multiclass.validation)
@@ -220,7 +241,9 @@ def test_run_experiment_unknown_or_unsuitable_name_raises():
 
 def test_display_table_has_no_empty_or_repeated_columns():
     table = xk.saved_experiment("backbones").display_table()
-    assert {"parameters", "seconds", "test", "note"} <= set(table.columns)
+    counts = ["accuracy", "only_first", "only_this", "p"]
+    assert list(table.columns) == [*counts, "parameters", "trainable", "seconds", "note", "test"]
+    assert all(str(seconds).isdigit() for seconds in table["seconds"] if seconds)
     assert table.loc["VGG16", "note"] == "not run: no weights" and table.loc["VGG16", "p"] == ""
     assert table.loc["MobileNetV2", "test"].startswith("26/36 = 72 %")
     table = xk.saved_experiment("dropout").display_table()

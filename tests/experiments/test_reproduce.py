@@ -99,6 +99,15 @@ def test_reproduce_rows_are_of_the_recipe_that_they_name(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.usefixtures("small_resnet50v2")
+def test_reproduce_slow_recipe_has_one_seed(tmp_path, monkeypatch):
+    counts = dict(zip(COUNTS, (9, 16, 0.5, 3), strict=True))
+    monkeypatch.setattr(module.Measurement, "run", lambda self: self.key | counts)
+    monkeypatch.setattr(module, "SLOW_RECIPES", ("task2-resnet50v2",))
+    table = reproduce(tmp_path / "t.csv", ["task2-resnet50v2"], folds=0, seeds=(42, 1))
+    assert table["seed"].tolist() == [42, 42]  # repaired, as published
+
+
 @pytest.mark.parametrize("folds", [0, 2])
 def test_measurement_counts_test_or_cross_validated_images(multiclass, monkeypatch, folds):
     calls = []
