@@ -141,7 +141,7 @@ def test_features_that_are_not_vectors_raise(binary):
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(pooled))
     for function, images in ((xk.tsne, binary.test), (xk.cluster_separation, binary)):
         with pytest.raises(xk.InputError, match="expected one vector per image"):
-            function()
+            function(model, images)
 
 
 def test_tsne_of_one_feature_or_few_images_raises(binary, small_cnn):
