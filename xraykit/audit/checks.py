@@ -51,7 +51,7 @@ def image_table(task: Task) -> pd.DataFrame:
 def check_unusable_files(task: Task) -> Check:
     """Return the row on files that could not be used."""
     if task.skipped.empty:
-        return Check("none", False, None, "Every file in the class folders was used.")
+        return Check("none", False, None, "Every file in the class folders can be read.")
     files = [f"{row.path}: {row.reason}" for row in task.skipped.itertuples()]
     return Check(f"found: {_count(files, 'file')}", True, None, f"{_join(files)}.")
 

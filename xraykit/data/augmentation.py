@@ -33,7 +33,7 @@ class Augmentation:
     every batch, subset and session.
 
     By default only the intensity changes, which costs a frozen backbone nothing; the handout's
-    limits cost MobileNetV2 60 images of 807 (Task 1's notebook).
+    limits cost MobileNetV2 60 images of 807 (docs/results/experiments.md).
 
     Attributes
     ----------

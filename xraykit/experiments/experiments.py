@@ -359,7 +359,7 @@ EXPERIMENTS = {
         "Does augmentation help?",
         "Brightness and contrast make no significant difference (212 against 206 of 269). With "
         "the handout's rotations and flips 192 of 269 are correct (p = 0.12); with ten folds and "
-        "three seeds the difference is significant (Task 1's notebook).",
+        "three seeds the difference is significant (docs/results/experiments.md).",
         _augmentation,
     ),
 }

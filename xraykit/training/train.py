@@ -182,8 +182,8 @@ def train(
     _check_history(history, learning_rate)
     best = history["val_loss"].idxmin()
     logger.info(
-        f"Trained {len(history)} epochs in {seconds:.0f} s; lowest validation loss in epoch {best}."
-        f" The model has the weights of epoch {best if restore_best_weights else len(history)}."
+        f"Trained {len(history)} epochs in {seconds:.0f} s. The model has the weights of "
+        f"{f'epoch {best}, the best' if restore_best_weights else 'the last epoch'}."
     )
     return history
 
