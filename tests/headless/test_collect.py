@@ -53,6 +53,8 @@ def test_collect_has_one_row_per_run_with_counts_and_interval(runs):
     assert list(table["backbone"]) == ["SmallCNN", "VGG16", "VGG16"]  # as run, not "auto"
     assert list(table["seed"]) == [42, 1, 2]
     assert set(table["epochs"]) == {12} and set(table["images"]) == {"66"}
+    assert set(table["notebook"]) == {"task2"}
+    assert set(table["test_loss"]) == {0.7} and set(table["seconds"]) == {61.5}
     assert "data" not in table  # the same in all
 
 
@@ -170,6 +172,17 @@ def test_collect_page_stands_alone_and_escapes_code(runs, tmp_path):
     assert 'data-sort="0.75"' in page and "M0.59 2H0.86V6H0.59" in page
     for name in display_runs(table).columns.drop("error"):
         assert f'<button type="button">{name.replace("_", " ")}</button>' in page
+
+
+def test_collect_page_links_the_report_of_a_run(runs, tmp_path):
+    (runs / "vgg 1/task2.html").touch()
+    write_page(collect([runs / "vgg 1"]), tmp_path / "pages" / "page.html")
+    page = (tmp_path / "pages" / "page.html").read_text()
+    assert 'href="../runs/vgg%201/task2.html"' in page
+    assert "1 run" in page and "1 runs" not in page
+    write_page(collect([runs]), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<a href=") == 1 and "3 runs" in page  # the others have no report
 
 
 def test_when_the_file_cant_be_written_then_one_line_says_so(runs, tmp_path):
