@@ -68,8 +68,9 @@ BLOCKS = [block for page in PAGES for block in find_blocks(page)]
 def pages_with(language):
     """Return the pages with such blocks to run; once more, slow, those with slow blocks."""
     everyday = {block.page for block in BLOCKS if block.language == language and not block.mark}
+    marks = pytest.mark.slow if language == "python" else ()  # nearly all train a network
     slow = {b.page for b in BLOCKS if b.language == language and b.mark == "slow"}
-    cases = [pytest.param(page, False, id=page.stem) for page in sorted(everyday)]
+    cases = [pytest.param(page, False, id=page.stem, marks=marks) for page in sorted(everyday)]
     return cases + [
         pytest.param(page, True, id=f"{page.stem}-slow", marks=pytest.mark.slow)
         for page in sorted(slow)

@@ -37,7 +37,10 @@ def test_measure_shortcuts_another_table_raises_and_keeps_it(quick, tmp_path, dr
     assert path.read_text() == "a,b\n1,2\n"
 
 
-@pytest.mark.parametrize("measure", [name for name in MEASURES if name != "external validation"])
+@pytest.mark.parametrize(
+    "measure",
+    ["test", "Grad-CAM", "features", pytest.param("perturbations", marks=pytest.mark.slow)],
+)
 def test_measures_have_groups_outcomes_and_counts(measure, trained_subject):
     table = MEASURES[measure](trained_subject)
     assert {"group", "outcome"} <= set(table)

@@ -25,7 +25,7 @@ def check_classifier(model: keras.Model, recipe: Recipe, class_names: Sequence[s
 
     Examples
     --------
-    >>> import xraykit as xk
+    >>> xk.set_verbosity("info")
     >>> recipe = xk.recipes["task1-smallcnn"].override(image_size=32)
     >>> check_classifier(recipe.build(["normal", "covid"]), recipe, ["normal", "covid"])
     ✅ correct: the backbone's layers, and nothing before them
@@ -72,6 +72,7 @@ def check_best_epoch(best_epoch: int, history: pd.DataFrame) -> None:
 
     Examples
     --------
+    >>> xk.set_verbosity("info")
     >>> history = pd.DataFrame({"val_loss": [0.7, 0.5, 0.6]}, index=[1, 2, 3])
     >>> check_best_epoch(2, history)
     ✅ correct: best_epoch has the lowest validation loss

@@ -115,9 +115,9 @@ def reproduce(
     help="Output file for the table.",
 )
 def shortcuts(names: tuple[str, ...], seed: int, to: Path) -> None:
-    """Measure what networks rely on: perturbations, external validation, Grad-CAM, features.
+    """Measure what trained networks rely on.
 
-    If it is interrupted or killed, the same command resumes: measures in the table are kept.
+    These are perturbations, external validation, Grad-CAM and features. If it is interrupted or killed, the same command resumes: measures in the table are kept.
     """
     from ..experiments.shortcuts import measure_shortcuts
 

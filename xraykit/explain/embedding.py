@@ -102,6 +102,7 @@ def tsne(
     >>> xk.tsne(model, task.train, perplexity=5).columns.tolist()
     ['path', 'patient', 'class', 'x', 'y']
     """
+    check_some_images(images)
     check_whole_number("seed", seed, 0)
     perplexity = limit_perplexity(perplexity, images)
     vectors = features(model, images)
