@@ -12,9 +12,9 @@ from .paths import PATH
 @click.argument("notebooks", nargs=-1, type=PATH)
 @click.option("--to", type=PATH, default=Path("student"), show_default=True, help="Output folder.")
 def release(notebooks: tuple[Path, ...], to: Path) -> None:
-    """Write the student versions of NOTEBOOKS, by default all of this kit.
+    """Write the student versions of NOTEBOOKS.
 
-    Existing files are not changed.
+    By default these are all notebooks of this kit. Existing files are not changed.
     """
     try:
         from ..classroom.release import release as write

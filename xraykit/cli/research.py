@@ -117,7 +117,8 @@ def reproduce(
 def shortcuts(names: tuple[str, ...], seed: int, to: Path) -> None:
     """Measure what trained networks rely on.
 
-    These are perturbations, external validation, Grad-CAM and features. If it is interrupted or killed, the same command resumes: measures in the table are kept.
+    These are perturbations, external validation, Grad-CAM and features. If it is interrupted or
+    killed, the same command resumes: measures in the table are kept.
     """
     from ..experiments.shortcuts import measure_shortcuts
 
