@@ -132,6 +132,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "external-validation": partial(shortcuts, "external validation"),
     "gradcam": partial(shortcuts, "Grad-CAM"),
     "features": partial(shortcuts, "features"),
+    "confidence": partial(shortcuts, "test"),
     "perturbations-cross-validated": partial(shortcuts, "perturbations"),
     "reproduction": reproduction,
     "ranking": ranking,
