@@ -87,7 +87,10 @@ def no_external_images(monkeypatch):
 def output_text(path):
     """Return all outputs of an executed notebook as text."""
     outputs = [output for cell in code_cells(path) for output in cell.outputs]
-    return "\n".join(str(output.get("text") or output.get("data") or output) for output in outputs)
+    return "\n".join(
+        output.get("text") or "\n".join(map(str, output.get("data", {}).values())) or str(output)
+        for output in outputs
+    )
 
 
 @for_both

@@ -240,7 +240,7 @@ def audit_task(
     Examples
     --------
     >>> audit = xk.audit_task(task, folds=3)
-    >>> print(audit.checks.set_index("check").loc["patients across splits", "verdict"])
+    >>> print(audit.checks.loc["patients across splits", "verdict"])
     none
     """
     check_task(task)

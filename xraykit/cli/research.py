@@ -1,10 +1,25 @@
 """Recipes and what they show: recipes, experiment, reproduce, shortcuts, gallery."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from .paths import PATH
+
+_SEED = click.option(
+    "--seed", default=42, show_default=True, help="Random seed for splits and training."
+)
+
+
+def _to_table(path: str) -> Callable:
+    return click.option(
+        "--to",
+        type=PATH,
+        default=Path(path),
+        show_default=True,
+        help="Output file for the table.",
+    )
 
 
 @click.command()
@@ -79,13 +94,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     type=int,
     help="Random seed; may be repeated. By default 42, 1 and 2.",
 )
-@click.option(
-    "--to",
-    type=PATH,
-    default=Path("reports/reproduce.csv"),
-    show_default=True,
-    help="Output file for the table.",
-)
+@_to_table("reports/reproduce.csv")
 def reproduce(
     names: tuple[str, ...], overrides: str, folds: int, seeds: tuple[int, ...], to: Path
 ) -> None:
@@ -106,14 +115,8 @@ def reproduce(
 @click.option(
     "--recipes", "names", multiple=True, help="Recipe to train; may be repeated. By default five."
 )
-@click.option("--seed", default=42, show_default=True, help="Random seed for splits and training.")
-@click.option(
-    "--to",
-    type=PATH,
-    default=Path("reports/shortcuts.csv"),
-    show_default=True,
-    help="Output file for the table.",
-)
+@_SEED
+@_to_table("reports/shortcuts.csv")
 def shortcuts(names: tuple[str, ...], seed: int, to: Path) -> None:
     """Measure what trained networks rely on.
 
@@ -130,7 +133,7 @@ def shortcuts(names: tuple[str, ...], seed: int, to: Path) -> None:
 @click.option(
     "--to", type=PATH, default=Path("reports/gallery"), show_default=True, help="Output folder."
 )
-@click.option("--seed", default=42, show_default=True, help="Random seed for splits and training.")
+@_SEED
 def gallery(to: Path, seed: int) -> None:
     """Train both tasks and draw a page of ten figures.
 

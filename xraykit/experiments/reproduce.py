@@ -20,7 +20,7 @@ from ..recipes.published import RECIPES, get_recipe
 from ..recipes.recipe import Recipe
 from ..training.cross_validation import cross_validate
 from ..training.predict import predict
-from .rows import identify, read_rows, write_rows
+from .rows import identify, name_images, read_rows, write_rows
 
 MEASURED = SAVED / "reproduction.csv"  # on the real images
 SEEDS = (42, 1, 2)
@@ -207,7 +207,7 @@ def _plan(
         for training, variant in trainings.items():
             for seed in seeds[:1] if recipe.name in SLOW_RECIPES else seeds:
                 task = load(variant, seed)
-                images = f"{'phantoms' if task.phantoms else 'challenge'} {task.digest[:8]}"
+                images = name_images(task)
                 measures = {"test": 0}
                 if folds and seed == seeds[0]:
                     measures[f"{folds}-fold"] = folds
@@ -227,7 +227,7 @@ def _estimate_time(todo: Sequence[Measurement]) -> str:
     """Return how many measurements are left and how long they took for the saved table."""
     if not todo:
         return "Nothing is left to do."
-    rows = read_rows(MEASURED, KEY, COUNTS, COMMAND)
+    rows = saved_reproduction().to_dict("records")
     saved = {identify(row, KEY[:5]): row["seconds"] for row in rows}
     keys = [identify(measurement.key, KEY[:5]) for measurement in todo]
     times = pd.Series([saved.get(key) for key in keys], dtype=float)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from ..data.tasks import Task
 from ..errors import InputError
 from ..files import atomic_write, report_write_errors
 
@@ -56,6 +57,11 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
 def identify(row: Mapping[str, object], key: Sequence[str]) -> tuple[str, ...]:
     """Return the values of the columns that identify a row, as in a file."""
     return tuple(str(row[name]) for name in key)
+
+
+def name_images(task: Task) -> str:
+    """Return what identifies a task's images in a row: their kind and the start of their digest."""
+    return f"{'phantoms' if task.phantoms else 'challenge'} {task.digest[:8]}"
 
 
 def label_measured(table: pd.DataFrame, subject: str) -> Styler:

@@ -23,7 +23,7 @@ from ..recipes.choose import SAVED, TASKS, find_runnable
 from ..recipes.published import get_recipe
 from ..recipes.recipe import Recipe
 from ..training.predict import predict
-from .rows import identify, label_measured, read_rows, write_rows
+from .rows import identify, label_measured, name_images, read_rows, write_rows
 
 MEASURED = SAVED / "shortcuts.csv"  # on the real images
 RECIPES = [
@@ -142,7 +142,7 @@ def measure_shortcuts(
             continue
         with only_warnings():  # one line per measure
             task = load_task(recipe.task, data, image_size=recipe.image_size, seed=seed)
-        images = f"{'phantoms' if task.phantoms else 'challenge'} {task.digest[:8]}"
+        images = name_images(task)
         subject = Subject(recipe, task, seed)
         for measure, run in MEASURES.items():
             key = dict(zip(KEY, (name, note, measure, seed, images), strict=True))
