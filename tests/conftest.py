@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 import xraykit as xk
@@ -12,6 +13,12 @@ from xraykit.models.weight_files import candidate_files
 
 # Workers share the cores; threads of scikit-learn and the notebooks would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Without a limit of time, since the first example loads Keras, and without files in the clone.
+LENIENT = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("everyday", **LENIENT, max_examples=10, derandomize=True)
+settings.register_profile("thorough", **LENIENT, max_examples=10_000)
+settings.load_profile("everyday")
 
 CLASSES = ("normal", "covid", "pneumonia_bac", "pneumonia_vir")
 # The real challenge doesn't use these numbers, so the manifest has none of these images.

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from xraykit import InputError, WriteError
-from xraykit.files import atomic_write, escape_name, is_clutter, to_path, write_text
+from xraykit.errors import escape_name
+from xraykit.files import atomic_write, is_clutter, to_path, write_text
 
 
 def test_atomic_write_leaves_open_readers_the_old_file(tmp_path):

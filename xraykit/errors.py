@@ -2,15 +2,32 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 MAX_WHOLE = 2**32 - 1  # NumPy rejects larger seeds
 MAX_SEED = 2**31  # of a whole notebook or experiment, whose parts get a number added
 WRONG_PATH: tuple[type[OSError], ...] = (FileExistsError, FileNotFoundError, IsADirectoryError)
 WRONG_PATH += (NotADirectoryError, PermissionError)
+
+
+def escape_name(name: str | Path) -> str:
+    """Return a path as text that can be printed, hashed and stored, even if it is not UTF-8.
+
+    Python holds such a byte as half of a surrogate pair, which no file and no JSON can take. It
+    becomes an escape sequence, which `files.to_path` understands.
+    """
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """Return a text in one line: line breaks and other control characters become escapes."""
+    control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+    return control.sub(lambda match: repr(match[0])[1:-1], escape_name(text.strip()))
 
 
 class XraykitError(Exception):
@@ -29,6 +46,9 @@ class XraykitError(Exception):
     """
 
     exit_code = 1
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]

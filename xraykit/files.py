@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import InputError, cannot_write
+from .errors import InputError, cannot_write, escape_name
 
 # What operating systems and programs leave in folders, besides hidden files.
 CLUTTER = {"__macosx", "__pycache__", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "icon\r"}
@@ -23,15 +23,6 @@ def shipped_path(name: str) -> Path:
 def is_clutter(name: str) -> bool:
     """Return whether a file or folder of this name is hidden, or no one's work."""
     return name.startswith(".") or name.lower().partition(":")[0] in CLUTTER
-
-
-def escape_name(name: str | Path) -> str:
-    """Return a path as text that can be printed, hashed and stored, even if it is not UTF-8.
-
-    Python holds such a byte as half of a surrogate pair, which no file and no JSON can take. It
-    becomes an escape sequence, which `to_path` understands.
-    """
-    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def to_path(text: object, *, variable: str = "") -> Path:

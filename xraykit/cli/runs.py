@@ -1,5 +1,6 @@
 """Notebooks run headless: run, demo, collect, card."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,10 @@ def card(folders: tuple[Path, ...]) -> None:
         try:
             click.echo("\n".join(map(str, write_card(folder))))
         except InputError as error:
-            errors.append(str(error))
+            errors.append(error)
+            click.echo(f"No card: {error}", err=True)
     if len(errors) == len(folders):
-        raise InputError("\n".join(errors))
-    for reason in errors:
-        click.echo(f"No card: {reason}", err=True)
+        sys.exit(InputError.exit_code)
 
 
 COMMANDS = (run, demo, collect, card)

@@ -1,5 +1,6 @@
 """The class challenge of 2020: the manifest of its images, and how to import a copy."""
 
+import errno
 import os
 import re
 import shutil
@@ -222,6 +223,10 @@ def _open_source(source: Path, scratch: Path) -> Iterator[Path]:
                     f"expected at most {MAX_UNPACKED_BYTES:,} of a copy of the challenge"
                 )
             archive.extractall(scratch)  # never writes outside `scratch`, whatever entries say
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can raise nearly anything
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a wrong offset
+            raise
         raise InputError(f"{source} can't be unpacked as a zip file: {error}") from error
     yield scratch

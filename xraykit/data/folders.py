@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from ..errors import InputError
-from ..files import escape_name
+from ..errors import InputError, escape_name
 from ..progress import thread_map
 from .challenge import LAYOUT, SPLITS, find_patient
 from .images import (

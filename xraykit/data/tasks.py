@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, check_choice, check_kind, check_seed, check_whole_number, to_number
+from ..errors import (
+    InputError,
+    check_choice,
+    check_kind,
+    check_seed,
+    check_whole_number,
+    one_line,
+    to_number,
+)
 from ..files import to_path
 from ..log import logger
 from .challenge import LAYOUT, find_challenge
@@ -94,7 +102,8 @@ class Task:
             }
         ).T
         skipped = [f"Left out: {row.path}: {row.reason}." for row in self.skipped.itertuples()]
-        return "\n".join([f"Task {self.name}", counts.to_string(), *self.notes, *skipped])
+        lines = map(one_line, [*self.notes, *skipped])
+        return "\n".join([f"Task {self.name}", counts.to_string(), *lines])
 
 
 def check_task(task: object) -> None:

@@ -12,8 +12,8 @@ from nbformat import NotebookNode
 from ..data.challenge import LAYOUT, find_challenge
 from ..data.external import EXTERNAL_VARIABLE
 from ..data.phantoms import PHANTOMS
-from ..errors import InputError
-from ..files import escape_name, is_clutter, to_path
+from ..errors import InputError, escape_name
+from ..files import is_clutter, to_path
 from ..models.weight_files import available_weights
 from .parameters import find_path
 from .results import RESULTS

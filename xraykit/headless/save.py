@@ -13,7 +13,7 @@ from jsonschema import ValidationError
 from .._keras import keras
 from ..audit.audit import Audit
 from ..data.tasks import Task, check_task
-from ..errors import InputError, cannot_write
+from ..errors import InputError, cannot_write, check_kind
 from ..files import atomic_write, to_path
 from ..metrics.calibration import calibration
 from ..metrics.intervals import wilson_interval
@@ -85,6 +85,7 @@ def save_results(
     if not folder:
         return
     check_task(task)
+    check_kind(history, pd.DataFrame, "a history, as xk.train gives it")
     folder = to_path(folder)
     validation = predict(model, task.validation)
     results = {
