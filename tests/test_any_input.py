@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tiny
 from hypothesis import given, strategies as st
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 import xraykit as xk
 from xraykit import keras
@@ -54,8 +54,21 @@ def deep_picture(seed):
     return file.getvalue()
 
 
+def tagged_picture(seed, kind):
+    """Return a picture with an orientation, a colour profile and a text, which may be damaged."""
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "chest"
+    image = Image.open(io.BytesIO(picture(seed, kind, "RGB")))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("Comment", "röntgen", zip=True)
+    image.save(file, kind, exif=exif, icc_profile=profile, pnginfo=texts)
+    return file.getvalue()
+
+
 PICTURES = [picture(1), picture(2, "JPEG"), picture(3, "WEBP", "RGB"), picture(4, "PNG", "RGBA")]
 PICTURES += [picture(5, "PNG", "P"), picture(6, "JPEG", "CMYK"), deep_picture(7)]
+PICTURES += [tagged_picture(8, "PNG"), tagged_picture(9, "JPEG"), tagged_picture(10, "WEBP")]
 
 
 @st.composite

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from .errors import unknown
+from .errors import escape_name, unknown
 
 LEVELS = ("info", "warning", "error")
 logger = logging.getLogger("xraykit")
@@ -28,6 +28,13 @@ class _StandardOutput(logging.StreamHandler):
             raise
 
 
+def _escape(record: logging.LogRecord) -> bool:
+    """Escape names that are not UTF-8, which no notebook and no log file can take."""
+    record.msg, record.args = escape_name(record.getMessage()), ()
+    return True
+
+
+logger.addFilter(_escape)
 logger.addHandler(_StandardOutput())
 logger.setLevel(logging.INFO)
 logger.propagate = False  # or each line would appear twice where the root logger is set up

@@ -57,6 +57,21 @@ def test_run_mistyped_parameter_raises_and_writes_nothing(tmp_path, pair, messag
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse these names")
+def test_run_with_names_that_are_not_utf8_gives_results_and_a_linked_report(tmp_path):
+    notebook = write_notebook(tmp_path / "r\udcf6ntgen.ipynb", ("show", "print(backbone)"))
+    out = tmp_path / "\udce9"
+    report = run(notebook, out, parameters=[("backbone", "\udce8")])
+    assert report.name == "r\udcf6ntgen.html" and report.is_file()
+    results = read_results(out)
+    assert results["files"] == ["r\\udcf6ntgen.html", "r\\udcf6ntgen.ipynb"]
+    run(notebook, out, parameters=[("backbone", "\udce8")], again=True)
+    assert visible_files(out) == ["results.json", "r\udcf6ntgen.html", "r\udcf6ntgen.ipynb"]
+    page = tmp_path / "runs.html"
+    assert CliRunner().invoke(cli, ["collect", str(out), "--html", str(page)]).exit_code == 0
+    assert '"%E9/r%F6ntgen.html"' in page.read_text("utf-8")
+
+
 def test_when_done_then_all_is_there_under_its_final_name(tmp_path):
     notebook = write_notebook(tmp_path / "tiny.ipynb", ("plot", FIGURE), ("show", "print(epochs)"))
     before = notebook.read_bytes()

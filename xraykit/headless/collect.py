@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, escape_name
 from ..files import is_clutter, to_path, write_text
 from ..metrics.intervals import Proportion
 from ..templates import render
@@ -47,7 +48,7 @@ def collect(folders: Iterable[str | Path]) -> pd.DataFrame:
             results = read_results(run)
         except InputError as error:
             results = {"status": "unreadable", "error": str(error)}
-        rows.append({"run": str(run), **_row(results)})
+        rows.append({"run": escape_name(run), **_row(results)})
         settings.append(results.get("settings", {}))
         parameters.append({"notebook": results.get("notebook"), **results.get("parameters", {})})
     table = pd.DataFrame(rows)
@@ -88,10 +89,11 @@ def write_page(table: pd.DataFrame, path: Path) -> None:
     """
     rows = []
     for row in table.astype(object).where(table.notna(), None).to_dict("records"):
-        report = Path(row["run"], f"{row['notebook']}.html")
-        link = (
-            os.path.relpath(report, path.parent).replace(os.sep, "/") if report.is_file() else None
-        )
+        report = to_path(Path(row["run"], f"{row['notebook']}.html"))
+        link = None
+        if report.is_file():
+            relative = os.path.relpath(report, path.parent).replace(os.sep, "/")
+            link = quote_from_bytes(os.fsencode(relative))
         rows.append({"values": row, "link": link})
     page = render(
         "collect.html",

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import InputError, cannot_write
-from ..files import is_clutter
+from ..files import is_clutter, to_path
 from ..log import logger
 from .results import RESULTS, is_done, read_results
 
@@ -129,7 +129,7 @@ def _publish(out: Path) -> None:
 
 def _remove_files(results: Path, out: Path) -> None:
     for name in json.loads(results.read_text(encoding="utf-8")).get("files", []):
-        path = out / name
+        path = to_path(out / name)
         if path.resolve().is_relative_to(out.resolve()):
             path.unlink(missing_ok=True)
             if path.parent != out:

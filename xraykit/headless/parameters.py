@@ -17,7 +17,7 @@ from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 
-from ..errors import InputError, unknown
+from ..errors import InputError, escape_name, unknown
 from ..files import shipped_path, to_path
 
 NOTEBOOKS = shipped_path("notebooks")
@@ -191,7 +191,7 @@ def check_parameters(
             raise unknown("parameter", name, [key for key in defaults if key != SAVE_TO])
         if name in given:
             raise InputError(f"Parameter {name} is given twice: {given[name]!r} and {value!r}")
-        given[name] = _parse(name, str(value), annotations.get(name, "no type"))
+        given[name] = _parse(name, escape_name(str(value)), annotations.get(name, "no type"))
     return given, defaults | given
 
 

@@ -11,6 +11,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+from ..errors import escape_name
 from ..files import write_text
 from ..log import logger
 from .results import NO_REPORT, read_results, write_results
@@ -39,13 +40,15 @@ def make_report(notebook: Path, *, hide_inputs: bool) -> Path:
     """
     report, folder = notebook.with_suffix(".html"), notebook.parent
     results = read_results(folder)
-    if report.name in results["files"]:
+    name = escape_name(report.name)
+    if name in results["files"]:
         return report
     try:
-        html = _render(nbformat.read(notebook, as_version=4), report.stem, hide_inputs=hide_inputs)
+        content = nbformat.read(notebook, as_version=4)
+        html = _render(content, escape_name(report.stem), hide_inputs=hide_inputs)
         write_text(html, report)
         status = "done" if results["status"] == NO_REPORT else results["status"]
-        files = sorted([*results["files"], report.name])
+        files = sorted([*results["files"], name])
         write_results(folder, results | {"status": status, "files": files})
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

@@ -16,9 +16,10 @@ import psutil
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
 
 from ..data.tasks import find_data_folder
-from ..errors import InputError, RunFailedError, check_choice
+from ..errors import InputError, RunFailedError, check_choice, escape_name
 from ..files import to_path
 from ..log import logger
 from ..progress import is_interactive
@@ -45,6 +46,21 @@ TIMEOUT = 4 * 3600  # seconds; the handout's own training takes over two hours o
 FIGURES_IN_NOTEBOOK = "module://matplotlib_inline.backend_inline"  # clusters and CI set Agg
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors become one line instead
+
+SCHEME = "escaped:"
+
+
+class _EscapedPaths(LocalHandler):
+    """Files whose names are not UTF-8: papermill notes its paths in the notebook, escaped here."""
+
+    def read(self, path: str) -> str:
+        return super().read(str(to_path(path.removeprefix(SCHEME))))
+
+    def write(self, buf: str, path: str) -> None:
+        super().write(buf, str(to_path(path.removeprefix(SCHEME))))
+
+
+papermill_io.register(SCHEME, _EscapedPaths())
 
 
 def run(
@@ -112,7 +128,7 @@ def run(
             return make_report(out / source.name, hide_inputs=hide_inputs)
         work = make_work_folder(out)
         if takes_folder:
-            given[SAVE_TO] = str(work.absolute())
+            given[SAVE_TO] = escape_name(work.absolute())
         logger.info(f"{source.stem}: running …")
         if edits := describe_edits(source, content):
             logger.warning(f"Cells for grading differ from the course's notebook: {edits}.")
@@ -125,14 +141,14 @@ def run(
         executed = nbformat.reads(
             _replace_folder(nbformat.writes(executed), work, target), as_version=4
         )
-        paths = {"input_path": str(source), "output_path": str(target / source.name)}
-        executed.metadata.papermill.update(paths)
+        paths = {"input_path": source, "output_path": target / source.name}
+        executed.metadata.papermill.update({key: escape_name(paths[key]) for key in paths})
         nbformat.write(executed, work / source.name)
         write_figures(executed, work)
         details: dict[str, object] = {
             "status": error.status if error else NO_REPORT,
             "error": place or None,
-            "notebook": source.stem,
+            "notebook": escape_name(source.stem),
             "parameters": values,
             "content": key,
             "started": started.isoformat(timespec="seconds"),
@@ -214,7 +230,8 @@ def _execute(
 
 def _run_papermill(path: Path, parameters: dict[str, object], timeout: float) -> str:
     """Run the notebook at `path` in place; return why it stopped, if no cell's output says so."""
-    escaped = str(path).replace("{", "{{").replace("}", "}}")  # papermill fills in braces
+    # papermill fills in braces
+    escaped = SCHEME + escape_name(path).replace("{", "{{").replace("}", "}}")
     deadline = time.monotonic() + timeout
 
     def remaining_seconds(cell: NotebookNode) -> float:
@@ -306,5 +323,5 @@ def _add_details(work: Path, details: dict[str, object]) -> None:
         except InputError:  # the notebook wrote another file of that name
             (work / RESULTS).rename(work / f"notebook-{RESULTS}")
     files = [path for path in work.rglob("*") if path.is_file() and path != work / RESULTS]
-    names = sorted(path.relative_to(work).as_posix() for path in files)
+    names = sorted(escape_name(path.relative_to(work).as_posix()) for path in files)
     write_results(work, saved | details | {"files": names})
