@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from xraykit import ImageSet, InputError
 from xraykit.data.images import FilePixels, UnusableImageError, list_files, read_image
@@ -101,6 +102,14 @@ def test_read_image_applies_exif_orientation(tmp_path):
     np.testing.assert_allclose(pixels[..., 0], RAMP.T, atol=6)
 
 
+def test_read_image_damaged_text_beside_the_pixels_is_ignored(tmp_path):
+    sound, damaged, texts = tmp_path / "sound.png", tmp_path / "damaged.png", PngInfo()
+    texts.add_text("Comment", "an old phone")
+    ramp("L").save(sound, pnginfo=texts)
+    damaged.write_bytes(sound.read_bytes().replace(b"an old", b"a bold"))
+    assert (read_image(damaged, 32)[0] == read_image(sound, 32)[0]).all()
+
+
 def test_read_image_equal_16_bit_values_are_black(tmp_path):
     (tmp_path / "a.png").write_bytes(png16(np.full((8, 8, 1), 4000)))
     assert not read_image(tmp_path / "a.png", 8)[0].any()
@@ -117,7 +126,7 @@ UNUSABLE = {
     "gif": (lambda: encode(ramp("L"), "GIF"), "not a JPEG, PNG or WebP image"),
     "bomb": (lambda: png(20_000, 20_000, 8, 0, b""), "decompression bomb: over 89,000,000 pixels"),
     "small-bomb": (lambda: png(10_000, 10_000, 8, 0, b""), "decompression bomb"),
-    "jpeg-header-alone": (lambda: READABLE["jpeg-L"]()[:20], "not a JPEG, PNG or WebP image"),
+    "jpeg-header-alone": (lambda: READABLE["jpeg-L"]()[:20], "damaged file (its beginning"),
     "png-with-a-flipped-byte": (lambda: flip_byte(READABLE["png-L"]()), "damaged"),
     "dicom": (lambda: bytes(128) + b"DICM" + bytes(99), "not a JPEG, PNG or WebP image"),
     "heic": (

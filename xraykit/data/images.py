@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +21,11 @@ from ..files import is_clutter
 from ..progress import thread_map
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # how these files begin
 MAX_PIXELS = 89_000_000  # Pillow's limit for a warning; the challenge has 14 million at most
 # Pillow warns of larger images and opens them; here they are left out and listed.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # the pixels are sound
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,11 +346,15 @@ def read_image(path: Path, image_size: int) -> tuple[np.ndarray, str]:
 
 
 def _decode(content: bytes, image_size: int) -> np.ndarray:
+    if content.startswith(PNG):
+        content = _drop_damaged_metadata(content)
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
     except UnidentifiedImageError as error:
+        if content.startswith((PNG, JPEG)):
+            raise UnusableImageError("damaged file (its beginning can't be read)") from error
         raise UnusableImageError("not a JPEG, PNG or WebP image, whatever its name") from error
     except Image.DecompressionBombError as error:
         raise UnusableImageError(f"decompression bomb: over {MAX_PIXELS:,} pixels") from error
@@ -364,6 +371,19 @@ def _decode(content: bytes, image_size: int) -> np.ndarray:
     except Exception as error:
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
         raise UnusableImageError(f"{reason} file ({error})") from error
+
+
+def _drop_damaged_metadata(content: bytes) -> bytes:
+    """Return a PNG file without the optional chunks whose checksum is wrong, as libpng reads it."""
+    kept, start = [PNG], len(PNG)
+    while start < len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4])
+        chunk = content[start:end]
+        is_optional = chunk[4:5].islower()
+        if not is_optional or zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:]):
+            kept.append(chunk)
+        start = end
+    return b"".join(kept)
 
 
 def _to_gray_or_rgb(image: Image.Image, content: bytes) -> Image.Image:
