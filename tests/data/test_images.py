@@ -126,7 +126,7 @@ UNUSABLE = {
     "gif": (lambda: encode(ramp("L"), "GIF"), "not a JPEG, PNG or WebP image"),
     "bomb": (lambda: png(20_000, 20_000, 8, 0, b""), "decompression bomb: over 89,000,000 pixels"),
     "small-bomb": (lambda: png(10_000, 10_000, 8, 0, b""), "decompression bomb"),
-    "jpeg-header-alone": (lambda: READABLE["jpeg-L"]()[:20], "damaged file (its beginning"),
+    "jpeg-header-alone": (lambda: READABLE["jpeg-L"]()[:20], "its beginning can.t be read"),
     "png-with-a-flipped-byte": (lambda: flip_byte(READABLE["png-L"]()), "damaged"),
     "dicom": (lambda: bytes(128) + b"DICM" + bytes(99), "not a JPEG, PNG or WebP image"),
     "heic": (
