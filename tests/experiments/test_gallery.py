@@ -46,6 +46,15 @@ def test_draw_gallery_folder_that_cannot_be_written_raises(tmp_path, drawn_chall
         )
 
 
+def test_draw_gallery_reads_the_images_that_it_is_given(tmp_path):
+    with pytest.raises(xk.InputError, match="elsewhere is not a folder"):
+        draw_gallery(
+            tmp_path / "gallery",
+            data=tmp_path / "elsewhere",
+            overrides={"image_size": 32, "backbone": "SmallCNN", "weights": None},
+        )
+
+
 def test_draw_gallery_other_page_is_not_replaced(tmp_path):
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(xk.InputError, match="is not the page of a gallery"):

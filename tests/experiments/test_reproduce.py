@@ -7,6 +7,7 @@ import xraykit as xk
 from xraykit.cli import cli
 from xraykit.experiments import reproduce as module
 from xraykit.experiments.reproduce import reproduce, saved_reproduction, summarize
+from xraykit.experiments.rows import name_images
 
 SMALL = {"image_size": 32, "epochs": 1}
 COUNTS = ["correct", "total", "loss", "seconds"]
@@ -149,6 +150,12 @@ def test_reproduce_phantoms_are_not_compared_with_published(tmp_path):
     (row,) = summarize(table).to_dict("records")
     assert table["images"][0].startswith("phantoms") and pd.isna(row["difference"])
     assert 0 <= row["measured"].correct <= row["measured"].total and row["seconds"] >= 0
+
+
+def test_rows_say_whether_their_images_are_phantoms(binary, confounded_phantoms):
+    drawn = xk.load_task("binary", confounded_phantoms, image_size=32)
+    assert name_images(drawn) == f"phantoms {drawn.digest[:8]}"
+    assert name_images(binary) == f"challenge {binary.digest[:8]}"
 
 
 def make_row(**values):
