@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..metrics.intervals import find_count_column, format_counts, label_columns
-from .style import COLORS, MARKERS, finish
+from .style import COLORS, MARKERS, finish, styled
 
 
+@styled
 def plot_proportions(table: pd.DataFrame, title: str = "", *, counted: str = "correct") -> Figure:
     """Plot a long table of counts: one line per row label, one marker per value of its last label.
 
@@ -42,6 +43,7 @@ def plot_proportions(table: pd.DataFrame, title: str = "", *, counted: str = "co
     return _finish(figure, table, title)
 
 
+@styled
 def plot_comparison(table: pd.DataFrame, title: str = "") -> Figure:
     """Plot the accuracy of each setting with its 95 % interval, and published accuracies.
 
@@ -94,8 +96,8 @@ def _draw(
     table = table.assign(_name=names, _series=series)
     run = table[table["total"].notna()]
     lines, labels = list(table["_name"].unique()), list(run["_series"].unique())
-    height = 1.4 + len(lines) * max(0.34, 0.24 * len(labels))
-    figure, axis = plt.subplots(figsize=(9.5, height), layout="constrained")
+    height = 1.4 + len(lines) * max(0.4, 0.28 * len(labels))
+    figure, axis = plt.subplots(figsize=(9.5, height))
     for number, label in enumerate(labels):
         rows = run[run["_series"] == label]
         offset = 0.8 * (number - (len(labels) - 1) / 2) / len(labels)
@@ -104,20 +106,20 @@ def _draw(
         axis.hlines(places, rows["low"], rows["high"], color=color)
         axis.plot(rows[count] / rows["total"], places, marker, color=color, label=label)
         for place, correct, total in zip(places, rows[count], rows["total"], strict=True):
-            axis.text(1.015, place, f"{correct:.0f}/{total:.0f}", va="center", fontsize=8)
+            axis.text(1.015, place, f"{correct:.0f}/{total:.0f}", va="center", fontsize="small")
     for name in set(lines) - set(run["_name"]):
-        axis.text(0.02, lines.index(name), "not run", va="center", color="gray", fontsize=9)
+        axis.text(0.02, lines.index(name), "not run", va="center", color="gray")
     axis.set_yticks(range(len(lines)), lines)
     axis.set(xlim=(-0.01, 1.01), ylim=(len(lines) - 0.4, -0.6))
     axis.set_xlabel(f"fraction of images {counted}, 95 % interval")
-    axis.grid(axis="x", alpha=0.3)
-    axis.set_title(title, fontsize=11)
+    axis.grid(axis="x")
+    axis.set_title(title)
     return figure, axis
 
 
 def _finish(figure: Figure, table: pd.DataFrame, title: str) -> Figure:
     if figure.axes[0].get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
     rows = table.assign(count=format_counts(table))
     names = [*label_columns(table), "count"]
     lines = [", ".join(map(str, row)) for row in rows[names].itertuples(index=False)]

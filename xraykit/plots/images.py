@@ -12,12 +12,13 @@ from ..data.images import ImageSet, check_some_images
 from ..errors import InputError
 from ..explain.perturbations import thorax_mask
 from ..metrics.predictions import PROBABILITY
-from .style import COLORS, finish
+from .style import COLORS, finish, styled
 
 COLUMNS = 6
-MAX_NAME = 26  # characters
+MAX_NAME = 22  # characters
 
 
+@styled
 def plot_images(
     images: ImageSet,
     predictions: pd.DataFrame | None = None,
@@ -65,20 +66,18 @@ def plot_images(
     rows = sorted(_alternate_classes(images)[:max_images])
     titles = _format_titles(images, predictions)
     height = -(-len(rows) // COLUMNS)
-    figure, axes = plt.subplots(
-        height, COLUMNS, figsize=(12, 2.5 * height), layout="constrained", squeeze=False
-    )
+    figure, axes = plt.subplots(height, COLUMNS, figsize=(12, 2.7 * height), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, row in zip(axes.flat, rows, strict=False):
         axis.imshow(images.pixels[row])
         if maps is not None:
             _draw_map(axis, maps[row])
-        axis.set_title(titles[row], fontsize=8)
+        axis.set_title(titles[row], fontsize="small")
     if maps is not None:
         legend = "orange: supports the predicted class; line: half of the maximum; dotted: thorax"
         title = f"{title} Grad-CAM ({legend})".strip()
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title)
     return finish(figure, _describe(images.subset(rows), predictions, title))
 
 
@@ -112,7 +111,7 @@ def _alternate_classes(images: ImageSet) -> list[int]:
 
 
 def _format_titles(images: ImageSet, predictions: pd.DataFrame | None) -> list[str]:
-    names = [_shorten(PurePosixPath(path).name) for path in images.paths]
+    names = [_shorten(PurePosixPath(path).stem) for path in images.paths]
     true = images.label_names
     if predictions is None:
         return [f"{name}\n{label}" for name, label in zip(names, true, strict=True)]

@@ -4,11 +4,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import COLORS, finish
+from .style import COLORS, finish, styled
 
 MAX_MARKED = 30  # epochs that are few enough for a marker each
 
 
+@styled
 def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
     """Plot accuracy and loss by epoch, on the training and the validation images.
 
@@ -27,7 +28,7 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
     --------
     >>> xk.plot_history(history, "SmallCNN").savefig("history.png")
     """
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
     for axis, metric in zip(axes, ("accuracy", "loss"), strict=True):
         for column, label, line, color, marker in (
             (metric, "training", "-", COLORS[0], "o"),
@@ -39,12 +40,12 @@ def plot_history(history: pd.DataFrame, title: str = "") -> Figure:
                 line,
                 color=color,
                 marker=marker if len(history) <= MAX_MARKED else None,
-                markersize=4,
+                markersize=5,
                 label=label,
             )
         axis.set(xlabel="epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(alpha=0.3)
+        axis.grid()
         axis.set_ylim(bottom=0)
     axes[0].set_ylim(top=1.02)
     axes[0].set_ylabel("accuracy (fraction correct)")

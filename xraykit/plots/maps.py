@@ -12,7 +12,7 @@ from ..data.images import ImageSet, check_some_images
 from ..data.metadata import METADATA
 from ..errors import InputError
 from ..explain.embedding import limit_perplexity, tsne
-from .style import class_styles, finish
+from .style import class_styles, finish, styled
 
 
 def plot_tsne(
@@ -63,6 +63,7 @@ def plot_tsne(
     return plot_layouts(layouts, images.class_names, note=f"seed {seed}")
 
 
+@styled
 def plot_layouts(
     layouts: dict[str, pd.DataFrame], class_names: Sequence[str], *, note: str = ""
 ) -> Figure:
@@ -70,23 +71,25 @@ def plot_layouts(
     columns = min(4, len(layouts))
     rows = -(-len(layouts) // columns)
     size = (6 * columns, 5.2 * rows) if columns < 3 else (4 * columns, 3.9 * rows)
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat[len(layouts) :]:
         axis.set_axis_off()
     for axis, (name, layout) in zip(axes.flat, layouts.items(), strict=False):
         _draw_points(axis, layout, "class", class_names)
-        axis.set_title(name, fontsize=10)
+        axis.set_title(name)
     handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
+    width = 2 if columns == 1 else 4  # classes side by side
+    figure.legend(handles, names, loc="outside lower center", ncols=width, frameon=False)
     images = len(next(iter(layouts.values())))
     parts = ["t-SNE of the features layer", f"{images} images", note]
     title = ", ".join(filter(None, parts))
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title)
     counts = next(iter(layouts.values()))["class"].value_counts(sort=False)
     groups = ", ".join(f"{count} {name}" for name, count in counts.items())
     return finish(figure, f"{title}: {groups}. Maps: {', '.join(filter(None, layouts)) or 'one'}")
 
 
+@styled
 def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
     """Plot one map several times: colored by class, and by metadata that a model should not use.
 
@@ -120,19 +123,17 @@ def plot_map(layout: pd.DataFrame, metadata: pd.DataFrame) -> Figure:
     table = layout.merge(metadata[columns], on="path")
     properties = ["class", *(name for name in METADATA if len(set(table[name])) > 1)]
     size = max(3 * len(properties), 7), 4  # the title is 7 inches wide
-    figure, axes = plt.subplots(
-        1, len(properties), figsize=size, layout="constrained", squeeze=False
-    )
+    figure, axes = plt.subplots(1, len(properties), figsize=size, squeeze=False)
     is_test = table["part"] == "test"
     for axis, name in zip(axes[0], properties, strict=True):
         values = table[name].unique()
         _draw_points(axis, table[~is_test], name, values)
         _draw_points(axis, table[is_test], name, values, is_hollow=True)
-        axis.set_title(f"by {name}", fontsize=10)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), fontsize=9)
+        axis.set_title(f"by {name}")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02))
     settings = [f"{name} {value:.3g}" for name, value in layout.attrs.items()]
     text = ", ".join(["One t-SNE map", f"{len(table)} images", *settings])
-    figure.suptitle(f"{text}: training filled, test hollow", fontsize=11)
+    figure.suptitle(f"{text}: training filled, test hollow")
     groups = [
         f"by {name}: "
         + ", ".join(f"{n} {value}" for value, n in table[name].value_counts().items())
@@ -146,7 +147,7 @@ def _draw_points(
 ) -> None:
     for value, style in class_styles(values).items():
         points = layout[layout[by] == value]
-        look: dict[str, Any] = {"marker": style["marker"], "s": 28, "alpha": 0.75}
+        look: dict[str, Any] = {"marker": style["marker"], "s": 36, "alpha": 0.75}
         if is_hollow:
             look |= {"facecolors": "none", "edgecolors": style["color"], "linewidths": 1.3}
         else:

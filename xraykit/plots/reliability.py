@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 from ..errors import InputError, check_kind
 from ..metrics.calibration import Calibration
 from ..metrics.curves import Curves
-from .style import COLORS, class_styles, finish
+from .style import COLORS, class_styles, finish, styled
 
 LINES = ("-", "--", "-.", ":")
 
 
+@styled
 def plot_curves(curves: Curves, title: str = "") -> Figure:
     """Plot ROC and precision-recall curves with their 95 % bands, one line per class.
 
@@ -26,7 +27,7 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
     >>> xk.plot_curves(xk.curves(predictions)).savefig("curves.png")
     """
     check_kind(curves, Curves, "curves, xk.curves(predictions)")
-    figure, axes = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5.8))
     names = list(curves.areas.index)
     # Of two classes only the second has a curve: in its own color, as in every figure.
     styles = class_styles(names if len(names) > 1 else ["", *names])
@@ -38,16 +39,15 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
             axis.plot(points["x"], points[kind], line, color=color, label=label)
             band = points[f"{kind}_low"], points[f"{kind}_high"]
             axis.fill_between(points["x"], *band, color=color, alpha=0.15, linewidth=0)
-    axes[0].plot([0, 1], [0, 1], color="gray", linewidth=0.8)
+    axes[0].plot([0, 1], [0, 1], color="gray", linewidth=1)
     axes[0].set(title="ROC", xlabel="false positive rate")
     axes[0].set_ylabel("true positive rate (sensitivity)")
     axes[1].set(title="precision-recall", xlabel="recall (sensitivity)", ylabel="precision")
     for axis, _, area in panels:
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axis.grid(alpha=0.3)
+        axis.grid()
         axis.legend(
             title=f"{area}, 95 % interval by patient",
-            fontsize=8,
             loc="upper center",
             bbox_to_anchor=(0.5, -0.16),
         )
@@ -57,6 +57,7 @@ def plot_curves(curves: Curves, title: str = "") -> Figure:
     return finish(figure, f"ROC and precision-recall curves. Areas: {text}")
 
 
+@styled
 def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
     """Plot calibration curves side by side: accuracy by confidence, with Wilson's 95 % interval.
 
@@ -80,18 +81,15 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
     for calibration in calibrations.values():
         check_kind(calibration, Calibration, "values from xk.calibration")
     count = len(calibrations)
-    figure, axes = plt.subplots(
-        1, count, figsize=(4.6 * count, 4.3), layout="constrained", squeeze=False
-    )
+    figure, axes = plt.subplots(1, count, figsize=(4.8 * count, 4.8), squeeze=False)
     for axis, (name, calibration) in zip(axes[0], calibrations.items(), strict=True):
         _draw_calibration(axis, calibration)
         axis.set_title(
-            f"{name}\nexpected calibration error {calibration.error:.2f}"
-            f" (perfect calibration: {calibration.by_chance[0]:.2f})",
-            fontsize=10,
+            f"{name}\nexpected calibration error {calibration.error:.2f}\n"
+            f"(perfect calibration: {calibration.by_chance[0]:.2f})"
         )
     axes[0, 0].set_ylabel("fraction correct, 95 % interval")
-    axes[0, 0].legend(loc="lower right", fontsize=8)
+    axes[0, 0].legend(loc="lower right")
     parts = [
         f"{name}, mean probability and count correct per bin: "
         + ", ".join(
@@ -104,7 +102,7 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
 
 def _draw_calibration(axis: plt.Axes, calibration: Calibration) -> None:
     bins = calibration.bins
-    axis.plot([0, 1], [0, 1], color="gray", linewidth=0.8, label="perfect calibration")
+    axis.plot([0, 1], [0, 1], color="gray", linewidth=1, label="perfect calibration")
     axis.vlines(bins["confidence"], bins["low"], bins["high"], color=COLORS[0])
     axis.plot(bins["confidence"], bins["correct"] / bins["total"], "o", color=COLORS[0])
     for row in bins.itertuples():
@@ -114,7 +112,7 @@ def _draw_calibration(axis: plt.Axes, calibration: Calibration) -> None:
             xytext=(-4, -11 if row.correct else 4),  # not over the axis
             textcoords="offset points",
             ha="right",
-            fontsize=8,
+            fontsize="small",
         )
     axis.set(xlim=(0, 1.05), ylim=(-0.02, 1.05), xlabel="mean predicted probability")
-    axis.grid(alpha=0.3)
+    axis.grid()

@@ -1,13 +1,39 @@
-"""How figures look and what they say: one color and marker per class, and a text for each."""
+"""How figures look and what they say: one style, a color and marker per class, a text for each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+Arguments = ParamSpec("Arguments")
+
 # Okabe and Ito's palette, safe for color-blind readers; markers differ in black-and-white print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "^", "s", "D", "v", "P")
+# Large letters and thick lines, for the last row of a classroom and for a phone.
+STYLE: Any = {
+    "figure.constrained_layout.use": True,
+    "font.size": 12,
+    "axes.titlesize": 12,
+    "figure.titlesize": 13,
+    "legend.fontsize": 11,
+    "legend.title_fontsize": 11,
+    "lines.linewidth": 2,
+    "grid.alpha": 0.3,
+}
+
+
+def styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Return a plotting function whose figures have this kit's style."""
+
+    @wraps(plot)
+    def plot_in_style(*arguments: Arguments.args, **options: Arguments.kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            return plot(*arguments, **options)
+
+    return plot_in_style
 
 
 def class_styles(class_names: Sequence[str]) -> dict[str, dict[str, str]]:
