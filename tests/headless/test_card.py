@@ -85,6 +85,10 @@ def test_card_has_all_that_a_reader_must_know(run):
     assert "| images | normal | covid |" in card
     assert "<strong>predicts the class</strong>" in page
     assert page.count("<table>") == 7
+    assert page.count('<div class="scroll" tabindex="0">\n<table>') == 7  # reached by the keyboard
+    assert page.count("</table>\n</div>") == 7 and '<pre tabindex="0">' in page
+    title = card.partition("\n")[0].removeprefix("# ")
+    assert f"<title>{title}</title>" in page and page.count(f">{title}</h1>") == 1
 
 
 def test_when_text_could_be_taken_for_markup_then_it_stays_text(run):
