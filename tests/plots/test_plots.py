@@ -578,7 +578,7 @@ def test_plot_images_draws_each_map_over_its_image(binary):
     weights = np.zeros((8, 32, 32), np.float32)
     for row in range(1, 8):  # the first has no region that supports the class
         weights[row, row, 5], weights[row, row, 6] = 2, 1
-    figure = xk.plot_images(binary.test, maps=weights, title="Test images,")
+    figure = xk.plot_images(binary.test, maps=weights, title="Test images")
     assert figure.get_suptitle() == (
         "Test images, Grad-CAM (orange: supports the predicted class; line: half of the maximum; "
         "dotted: thorax)"

@@ -99,10 +99,10 @@ def check_patients(task: Task, images: pd.DataFrame) -> Check:
         rows = images[images["patient"] == patient]
         counts = rows["split"].value_counts(sort=False)
         where = ", ".join(f"{count} in {split}" for split, count in counts.items())
-        paths = ", ".join(rows.loc[rows["split"] != "test", "path"])
-        lines.append(f"{patient}: {where} (not in test: {paths})")
+        lines.append(f"{patient}: {where}")
     kept = set(task.leaking["path"]) & set(task.development.paths)
-    note = "They were kept." if kept else "load_task dropped their training images."
+    others = images[images["patient"].isin(crossing) & (images["split"] != "test")]
+    note = f"load_task {'kept' if kept else 'dropped'} those outside test: {_join(others['path'])}."
     verdict = f"found: {_count(crossing, 'patient')}"
     return Check(verdict, True, None, f"{_join(lines)}. {note}")
 

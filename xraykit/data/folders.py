@@ -77,22 +77,29 @@ def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
                 f"{folder}: {problem}. Expected the folders {', '.join(classes)}; "
                 f"found {', '.join(sorted(present[split])) or 'none'}; add {', '.join(missing)}"
             )
-    notes = _list_unread(root, part)
+    notes = _list_unread(root, part, expected=folders)
     if replaced:
         listed = ", ".join(replaced)
-        notes.append(f"Note: {part}/ lacks these folders, so they were read from all/: {listed}.")
+        notes.append(
+            f"Note: in {part}/ these class folders are missing or lost links, so they were read "
+            f"from all/: {listed}."
+        )
     return folders, notes
 
 
-def _list_unread(root: Path, part: str) -> list[str]:
-    """Return a note that names the files and folders outside the class folders, if any."""
+def _list_unread(root: Path, part: str, expected: Folders) -> list[str]:
+    """Return a note that names the files and folders outside the class folders, if any.
+
+    A file in place of an expected folder is a link that lost its target, and named elsewhere.
+    """
     places = [root / part, *(root / part / split for split in SPLITS)]
     unread = [
         escape_name(path.relative_to(root).as_posix())
         for folder in places
         if folder.is_dir()
         for path in list_files(folder)
-        if path.is_file() or (folder == places[0] and path.name not in SPLITS)
+        if (path.is_file() and (folder.name, path.name) not in expected)
+        or (folder == places[0] and path.name not in SPLITS)
     ]
     if not unread:
         return []

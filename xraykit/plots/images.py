@@ -76,7 +76,7 @@ def plot_images(
         axis.set_title(titles[row], fontsize="small")
     if maps is not None:
         legend = "orange: supports the predicted class; line: half of the maximum; dotted: thorax"
-        title = f"{title} Grad-CAM ({legend})".strip()
+        title = ", ".join(filter(None, [title, f"Grad-CAM ({legend})"]))
     figure.suptitle(title)
     return finish(figure, _describe(images.subset(rows), predictions, title))
 

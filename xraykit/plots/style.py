@@ -15,6 +15,7 @@ MARKERS = ("o", "^", "s", "D", "v", "P")
 # Large letters and thick lines, for the last row of a classroom and for a phone.
 STYLE: Any = {
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,  # a title is nearer to its own row than to the next
     "font.size": 12,
     "axes.titlesize": 12,
     "figure.titlesize": 13,
