@@ -306,7 +306,7 @@ def test_plot_calibration_names_axes_and_the_diagonal():
     assert axis.get_ylabel() == "fraction correct, 95 % interval"
     assert axis.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
     assert axis.lines[0].get_label() == "perfect calibration"
-    assert legend_colors(axis.get_legend()) == {"perfect calibration": to_hex("gray").upper()}
+    assert legend_colors(axis.figure.legends[0]) == {"perfect calibration": to_hex("gray").upper()}
     points = axis.lines[1]
     assert (points.get_color(), points.get_marker(), points.get_linestyle()) == (
         COLORS[0],

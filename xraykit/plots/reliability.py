@@ -89,7 +89,8 @@ def plot_calibration(calibrations: dict[str, Calibration]) -> Figure:
             f"(perfect calibration: {calibration.by_chance[0]:.2f})"
         )
     axes[0, 0].set_ylabel("fraction correct, 95 % interval")
-    axes[0, 0].legend(loc="lower right")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", frameon=False)
     parts = [
         f"{name}, mean probability and count correct per bin: "
         + ", ".join(
