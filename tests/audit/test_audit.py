@@ -119,10 +119,10 @@ def test_summary_compares_the_network_with_the_best_baseline():
     )
 
 
-def test_summary_forest_better_counts_only_the_networks_score():
+def test_summary_of_a_better_forest_says_so():
     text = summarize([True] * 12 + [False] * 8, ["border"], (30, SEVENTEEN))
     assert (
-        "2 more than guessing; the random forest, without the lungs, 2 more than guessing." in text
+        "2 more than guessing; the random forest, without the lungs, 7 more than guessing." in text
     )
 
 

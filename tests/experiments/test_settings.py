@@ -15,8 +15,11 @@ STEP = {"schedule": "PiecewiseConstantDecay", "boundaries": [12], "values": [1e-
 REPAIRS = {
     "its own scaling, no augmentation": {"preprocessing": "own", "augmentation": "none"},
     "1/255, no augmentation": {"preprocessing": "rescale", "augmentation": "none"},
-    "its own scaling, the handout's": {"preprocessing": "own", "augmentation": "handout"},
-    "1/255, the handout's": {"preprocessing": "rescale", "augmentation": "handout"},
+    "its own scaling, the handout's augmentation": {
+        "preprocessing": "own",
+        "augmentation": "handout",
+    },
+    "1/255, the handout's augmentation": {"preprocessing": "rescale", "augmentation": "handout"},
 }
 RECIPES = {"task1_recipes", "task2_recipes"}  # they compare recipes, not changes of a recipe
 # By experiment: what all its settings change in the recipe, and what each setting changes.

@@ -343,3 +343,13 @@ def test_models_without_input_raise_in_every_function(binary, kind):
             function(model, binary.test)
     with pytest.raises(xk.InputError, match=r"build it as keras\.Model"):
         xk.train(model, binary, epochs=1)
+
+
+@pytest.mark.parametrize(("epochs", "shown"), [(4, [1, 2, 3, 4]), (34, [1, 2, 3, 10, 20, 30, 34])])
+def test_train_long_trainings_show_every_tenth_epoch(epochs, shown, capsys):
+    progress = train_module._make_progress_callback(epochs)
+    progress.on_train_begin()
+    for epoch in range(epochs):
+        progress.on_epoch_end(epoch, {"loss": 0.5})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [int(line.partition("/")[0].split()[1]) for line in lines] == shown

@@ -118,7 +118,7 @@ class Audit:
             return f"{text}, no more than guessing."
         text += f", {beyond} more than guessing"
         if is_flagged:
-            no_lungs = min(max(best.correct - guessing.correct, 0), beyond)
+            no_lungs = max(best.correct - guessing.correct, 0)
             text += f"; the random forest, without the lungs, {no_lungs} more than guessing"
         only_network, only_best, p = mcnemar(self.predictions, self.best_baseline.test)
         verdict = "differ" if p < 0.05 else "do not differ significantly on these images"

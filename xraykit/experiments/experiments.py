@@ -78,7 +78,7 @@ def _recipes(recipe: Recipe) -> dict[str, Setting]:
 
 def _repairs(recipe: Recipe) -> dict[str, Setting]:
     original = recipe.as_published()
-    augmentations = {"no augmentation": "none", "the handout's": original.augmentation}
+    augmentations = {"no augmentation": "none", "the handout's augmentation": original.augmentation}
     return {
         f"{scaling}, {name}": Setting(
             original.override(preprocessing=preprocessing, augmentation=augmentation)

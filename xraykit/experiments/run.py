@@ -78,7 +78,10 @@ class Result:
     def labeled_table(self) -> Styler:
         """Return `display_table` of a saved experiment, with a caption that says what it is."""
         experiment = EXPERIMENTS[self.name]
-        subject = f"{experiment.recipe}, cross-validated in five folds by patient, seed 42"
+        settings = experiment.settings(get_recipe(experiment.recipe)).values()
+        backbones = {setting.recipe.backbone for setting in settings}
+        several = f"{len(backbones)} backbones, else as in " if len(backbones) > 1 else ""
+        subject = f"{several}{experiment.recipe}, five folds by patient, seed 42"
         return label_measured(self.display_table(), subject)
 
     @property

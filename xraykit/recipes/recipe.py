@@ -271,7 +271,9 @@ class Recipe:
         }
         rate, published, default = self.learning_rate, self.published, self.stands_in_for
         loss = f", loss {published.loss}" if published.loss else ""
-        original = _join(self.original_settings)
+        changed = {k: v for k, v in self.original_settings.items() if k != "n_views"}
+        views = "n_views" in self.original_settings
+        original = _join(changed) + (", with new views in every epoch" if views else "")
         lines = [
             ("network", self.backbone),
             *(("", f"{layer} {_join(options)}") for layer, options in self.head),

@@ -182,7 +182,7 @@ class CacheFiles:
                     seconds = (time.perf_counter() - start) * (len(chunks) - 1)
                     logger.info(
                         f"Feature cache: computing {len(positions):,} features once, about "
-                        f"{seconds:.0f} s; they take {max(0.1, size / 1e6):.1f} MB on disk.",
+                        f"{max(1, seconds):.0f} s; they take {max(0.1, size / 1e6):.1f} MB."
                     )
 
     @contextmanager

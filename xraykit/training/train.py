@@ -36,6 +36,7 @@ from .precision import choose_precision, set_precision
 # Small heads spend a fifth of their time between steps. XLA (jit_compile) was slower on every tail.
 MAX_STEPS_PER_EXECUTION = 32
 TIMESTAMPS_AFTER_EPOCH_2 = 3  # the remaining time is estimated then; the first epoch is slower
+MAX_EPOCH_LINES = 20  # of longer trainings every tenth is shown
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -342,7 +343,10 @@ def _check_history(history: pd.DataFrame, learning_rate: LearningRate) -> None:
 
 
 def _make_progress_callback(epochs: int) -> keras.callbacks.Callback:
-    """Return a progress bar in an interactive session, otherwise one line per epoch."""
+    """Return a progress bar in an interactive session, otherwise lines.
+
+    There is one line for each epoch; of long trainings for the first ones and every tenth.
+    """
     if is_interactive():
         from tqdm.keras import TqdmCallback  # only after `_keras`: it imports Keras, with messages
 
@@ -356,10 +360,13 @@ def _make_progress_callback(epochs: int) -> keras.callbacks.Callback:
 
     def print_epoch(epoch: int, logs: dict[str, float]) -> None:
         note_time()
+        number = epoch + 1
+        if number > 3 and epochs > MAX_EPOCH_LINES and number % 10 and number < epochs:
+            return
         metrics = "  ".join(f"{name} {value:.3f}" for name, value in logs.items())
         remaining = (timestamps[-1] - timestamps[-2]) * (epochs - epoch - 1)
         has_estimate = len(timestamps) == TIMESTAMPS_AFTER_EPOCH_2 and remaining >= 1
         estimate = f"  about {remaining:.0f} s to go" if has_estimate else ""
-        logger.info(f"epoch {epoch + 1:>3}/{epochs}  {metrics}{estimate}")
+        logger.info(f"epoch {number:>3}/{epochs}  {metrics}{estimate}")
 
     return keras.callbacks.LambdaCallback(on_train_begin=note_time, on_epoch_end=print_epoch)
