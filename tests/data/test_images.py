@@ -239,7 +239,8 @@ def test_subset_by_other_rows_raises_one_line(rows):
 @pytest.mark.parametrize(
     "part",
     [{"labels": [0, 1]}, {"paths": ["a"]}, {"patients": []}, {"labels": [0, 1, 2, 0]},
-     {"labels": [0, -1, 0, 0]}, {"labels": [0.0] * 4}, {"pixels": np.zeros((3, 1, 1, 3))},
+     {"labels": [0, -1, 0, 0]}, {"labels": [0.0] * 4}, {"pixels": np.zeros((3, 1, 1, 3), np.uint8)},
+     {"pixels": np.zeros((4, 1, 1, 3))}, {"pixels": np.zeros((4, 1, 1), np.uint8)},
      {"class_names": ("normal",)}],
     ids=str,
 )  # fmt: skip
@@ -261,7 +262,10 @@ def test_file_pixels_without_a_digest_each_raises():
 
 @pytest.mark.parametrize(
     "other",
-    [make_images(class_names=("covid", "normal")), make_images(pixels=np.zeros((4, 2, 2, 3)))],
+    [
+        make_images(class_names=("covid", "normal")),
+        make_images(pixels=np.zeros((4, 2, 2, 3), np.uint8)),
+    ],
     ids=["classes", "size"],
 )
 def test_join_of_other_classes_or_sizes_raises(other):

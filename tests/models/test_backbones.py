@@ -6,6 +6,7 @@ from keras import applications
 
 import xraykit as xk
 from xraykit import keras
+from xraykit.models import SCALINGS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
 MODULES = {
@@ -107,3 +108,22 @@ def test_backbone_invalid_argument_raises_in_one_line(arguments, message):
     with pytest.raises(xk.InputError, match=message) as raised:
         xk.backbone(**{"weights": None} | arguments)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "scaling", "message"),
+    [
+        ("Xception", "ft", "Unknown scaling 'ft': expected one of caffe, tf, torch"),
+        ("Xception", "tf", "KERAS_FILES has no file of Xception's ImageNet weights"),
+    ],
+)
+def test_backbone_of_ones_own_says_what_is_missing(name, scaling, message, monkeypatch):
+    monkeypatch.setitem(SCALINGS, name, scaling)
+    with pytest.raises(xk.InputError, match=message):
+        xk.backbone(name, image_size=96)
+
+
+def test_backbone_that_scales_by_itself_is_built_without_that(monkeypatch):
+    monkeypatch.setitem(SCALINGS, "MobileNetV3Small", "tf")
+    layers = xk.backbone("MobileNetV3Small", weights=None, image_size=32).layers
+    assert sum(isinstance(layer, keras.layers.Rescaling) for layer in layers) == 1

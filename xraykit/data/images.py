@@ -48,7 +48,8 @@ class ImageSet:
     Raises
     ------
     InputError
-        If there are not as many pixels, labels, paths and patients, or a label has no class name.
+        If there are not as many pixels, labels, paths and patients, pixels are not RGB of type
+        uint8, or a label has no class name.
 
     Examples
     --------
@@ -81,6 +82,11 @@ class ImageSet:
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{count} {name}" for name, count in counts.items())
             raise InputError(f"Expected pixels, labels, paths and patients of each image; {listed}")
+        if self.pixels.dtype != np.uint8 or self.pixels.shape[3:] != (3,):
+            raise InputError(
+                "Expected pixels as uint8 from 0 to 255, of shape (images, height, width, 3); "
+                f"found {self.pixels.dtype} of shape {self.pixels.shape}"
+            )
         labels, n_classes = self.labels, len(self.class_names)
         if len(labels) and not (
             labels.ndim == 1

@@ -1,6 +1,7 @@
 """The two tasks of the challenge: read, checked, and split into train, validation and test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from .folders import find_class_folders, read_folders
 from .images import ImageSet
 from .phantoms import PHANTOMS, substitute_phantoms
 from .splits import split_validation
+
+
+def _no_files(about: str) -> pd.DataFrame:
+    return pd.DataFrame(columns=["path", about], dtype=str)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,9 +65,9 @@ class Task:
     train: ImageSet
     validation: ImageSet
     test: ImageSet
-    skipped: pd.DataFrame
-    leaking: pd.DataFrame
-    notes: tuple[str, ...]
+    skipped: pd.DataFrame = field(default_factory=partial(_no_files, "reason"))
+    leaking: pd.DataFrame = field(default_factory=partial(_no_files, "patient"))
+    notes: tuple[str, ...] = ()
     phantoms: bool = False
 
     @property
@@ -184,7 +189,7 @@ def load_task(
     folders, notes = find_class_folders(name, root)
     are_phantoms = (root / PHANTOMS).is_file()
     if are_phantoms:
-        notes.insert(0, _describe_phantoms(root))
+        notes = [_describe_phantoms(root)]  # they are drawn into all/ alone
     images, skipped = read_folders(
         folders, root, image_size=image_size, classes=LAYOUT[name][1], in_memory=in_memory
     )

@@ -1,5 +1,6 @@
 """Backbones: networks that turn raw pixels into feature maps, each with its own preprocessing."""
 
+import inspect
 from pathlib import Path
 
 from .._keras import keras
@@ -109,9 +110,12 @@ def _check_layer(network: keras.Model, layer: str | None) -> None:
 def _build_application(
     name: str, alpha: float, weights: str | None, **options: object
 ) -> keras.Model:
+    application = getattr(keras.applications, name)
     if name in WITH_ALPHA:
         options["alpha"] = alpha
-    return getattr(keras.applications, name)(include_top=False, weights=weights, **options)
+    if "include_preprocessing" in inspect.signature(application).parameters:
+        options["include_preprocessing"] = False  # pixels are scaled once, by `_scale_pixels`
+    return application(include_top=False, weights=weights, **options)
 
 
 def _build(name: str, alpha: float, scaling: str, image_size: int) -> keras.Model:
@@ -132,6 +136,7 @@ def _build(name: str, alpha: float, scaling: str, image_size: int) -> keras.Mode
 
 
 def _scale_pixels(scaling: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
+    check_choice("scaling", scaling, ("caffe", "tf", "torch", "efficientnet", "rescale"))
     scale: float | list[float] = 1 / 127.5
     offset: float | list[float] = -1.0
     if scaling == "caffe":

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..errors import InputError
 from ..files import to_path
 
 # The file names of Keras' `include_top=False` weights; {alpha} is written as Keras writes it.
@@ -27,6 +28,11 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
     with the width (`mobilenet_0_75_224_notop.weights.h5`) if it is not 1, and
     `resnet50_to_conv4_notop.weights.h5` for a ResNet that ends at its fourth stage.
     """
+    if name not in KERAS_FILES:
+        raise InputError(
+            f"KERAS_FILES has no file of {name}'s ImageNet weights: add the name of the one that "
+            "keras.applications downloads, or pass weights=FILE, or weights=None for random weights"
+        )
     keras_alpha = str(float(alpha))
     if name == "MobileNet":
         keras_alpha = "1_0" if alpha == 1 else str(alpha * 10).replace(".", "_")

@@ -53,8 +53,8 @@ def load_imagenet(
         )
         raise NoWeightsError(
             f"ImageNet weights for {name} could not be loaded: download failed ({error}), and "
-            f"{place}. Put the file there, pass weights=FILE, choose another backbone, or train "
-            "'SmallCNN', which needs none"
+            f"{place}. Put the file there, pass weights=FILE, or weights=None for random weights, "
+            "choose another backbone, or train 'SmallCNN', which needs none"
         ) from error
 
 
