@@ -9,9 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
+from tiny import write_notebook
 
 import xraykit as xk
 from xraykit.explain.perturbations import thorax_mask
+from xraykit.headless.run import run
 from xraykit.metrics import curves
 from xraykit.metrics.calibration import Calibration
 from xraykit.metrics.curves import Curves
@@ -120,6 +122,18 @@ def test_plot_images_of_few_images_shows_every_class(multiclass):
 def test_plot_images_long_name_keeps_its_start_and_end(binary):
     image = replace(binary.test.subset([0]), paths=("a/first-letters-and-last-letters.png",))
     assert titles(xk.plot_images(image)) == ["first-lett…ast-letters\nnormal"]
+
+
+def test_figures_of_the_kit_and_later_ones_of_a_student_are_both_shown(tmp_path):
+    notebook = write_notebook(
+        tmp_path / "tiny.ipynb",
+        ("kit", "import xraykit as xk\nxk.plot_confusion(xk.Scores(1, 1, 0.1, COUNTS))"),
+        ("student", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"),
+        parameters="import pandas as pd\nCOUNTS = pd.DataFrame({'a': [1]}, index=['a'])",
+    )
+    run(notebook, tmp_path / "out")
+    figures = sorted(path.stem for path in (tmp_path / "out" / "figures").iterdir())
+    assert figures == ["kit", "student"]
 
 
 @pytest.fixture

@@ -31,8 +31,12 @@ def styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
     @wraps(plot)
     def plot_in_style(*arguments: Arguments.args, **options: Arguments.kwargs) -> Figure:
-        with plt.rc_context(STYLE):
+        before = {name: plt.rcParams[name] for name in STYLE}
+        plt.rcParams.update(STYLE)  # `rc_context` would undo what Jupyter sets at the first figure
+        try:
             return plot(*arguments, **options)
+        finally:
+            plt.rcParams.update(before)
 
     return plot_in_style
 
