@@ -57,6 +57,7 @@ def test_run_mistyped_parameter_raises_and_writes_nothing(tmp_path, pair, messag
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse these names")
 def test_run_with_names_that_are_not_utf8_gives_results_and_a_linked_report(tmp_path):
     notebook = write_notebook(tmp_path / "r\udcf6ntgen.ipynb", ("show", "print(backbone)"))

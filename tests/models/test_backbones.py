@@ -123,6 +123,7 @@ def test_backbone_of_ones_own_says_what_is_missing(name, scaling, message, monke
         xk.backbone(name, image_size=96)
 
 
+@pytest.mark.slow
 def test_backbone_that_scales_by_itself_is_built_without_that(monkeypatch):
     monkeypatch.setitem(SCALINGS, "MobileNetV3Small", "tf")
     layers = xk.backbone("MobileNetV3Small", weights=None, image_size=32).layers

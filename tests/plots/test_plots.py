@@ -124,6 +124,7 @@ def test_plot_images_long_name_keeps_its_start_and_end(binary):
     assert titles(xk.plot_images(image)) == ["first-lett…ast-letters\nnormal"]
 
 
+@pytest.mark.slow
 def test_figures_of_the_kit_and_later_ones_of_a_student_are_both_shown(tmp_path):
     notebook = write_notebook(
         tmp_path / "tiny.ipynb",
