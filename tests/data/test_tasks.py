@@ -332,3 +332,12 @@ def test_load_task_name_that_is_not_utf8_is_read_and_escaped(challenge, capsys):
 def test_load_task_argument_of_another_type_raises(drawn_challenge, arguments):
     with pytest.raises(xk.InputError):
         xk.load_task(**{"name": "binary", "root": drawn_challenge} | arguments)
+
+
+def test_load_task_phantoms_name_what_is_not_read_and_no_missing_links(tmp_path):
+    xk.draw_phantoms(tmp_path / "set", "multiclass", images=40, seed=1)
+    (tmp_path / "set" / "all" / "train" / "loose.png").write_bytes(b"")
+    notes = "\n".join(xk.load_task("multiclass", tmp_path / "set", image_size=32).notes)
+    assert "all/train/loose.png" in notes
+    two = xk.load_task("binary", tmp_path / "set", image_size=32)
+    assert [note.partition(" (")[0] for note in two.notes] == ["SYNTHETIC IMAGES"]

@@ -18,6 +18,7 @@ from .images import (
     pixel_digest,
     read_image,
 )
+from .phantoms import PHANTOMS
 
 # Files beside the images, which are listed and don't count as images that can't be used.
 DOCUMENTS = {".csv", ".db", ".doc", ".docx", ".htm", ".html", ".ini", ".ipynb", ".json", ".lnk"}
@@ -78,7 +79,7 @@ def find_class_folders(name: str, root: Path) -> tuple[Folders, list[str]]:
                 f"found {', '.join(sorted(present[split])) or 'none'}; add {', '.join(missing)}"
             )
     notes = _list_unread(root, part, expected=folders)
-    if replaced:
+    if replaced and not (root / PHANTOMS).is_file():  # phantoms are drawn into all/ alone
         listed = ", ".join(replaced)
         notes.append(
             f"Note: in {part}/ these class folders are missing or lost links, so they were read "

@@ -189,7 +189,7 @@ def load_task(
     folders, notes = find_class_folders(name, root)
     are_phantoms = (root / PHANTOMS).is_file()
     if are_phantoms:
-        notes = [_describe_phantoms(root)]  # they are drawn into all/ alone
+        notes.insert(0, _describe_phantoms(root))
     images, skipped = read_folders(
         folders, root, image_size=image_size, classes=LAYOUT[name][1], in_memory=in_memory
     )
