@@ -3,10 +3,9 @@ import typing
 
 from ._keras import keras as keras
 from .audit.audit import Audit as Audit, audit_task as audit_task
-from .classroom.checks import (
-    check_best_epoch as check_best_epoch,
-    check_classifier as check_classifier,
-)
+from .classroom.checks import check as check, hint as hint
+from .classroom.questions import add_hints as add_hints, graded as graded
+from .classroom.student import student_seed as student_seed
 from .data.augmentation import Augmentation as Augmentation
 from .data.external import load_external as load_external
 from .data.images import ImageSet as ImageSet

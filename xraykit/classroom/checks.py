@@ -1,100 +1,127 @@
-"""Check the solution of a graded cell, without showing it."""
+"""Check graded questions by their name, and give hints."""
 
-from collections.abc import Sequence
+import inspect
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-import pandas as pd
+from IPython import get_ipython
 
-from .._keras import keras
+from ..errors import one_line, unknown
 from ..log import logger
-from ..models.classifier import FEATURE_LAYER, trainable_parameters
-from ..recipes.recipe import Recipe
+from . import curves_and_maps, network  # noqa: F401 - these add the kit's own questions
+from .questions import QUESTIONS, Point, WrongAnswerError
+
+HINTS_FILE = "hints.csv"
 
 
-def check_classifier(model: keras.Model, recipe: Recipe, class_names: Sequence[str]) -> None:
-    """Compare a student's classifier with a recipe's; show a ✅ or ❌ line for each point.
+def check(name: str, variables: Mapping[str, Any] | None = None) -> float:
+    """Check the answer to a graded question, and return its points.
 
-    These must agree: the number of layers and of rescaling layers, so that the pixels are not
-    scaled twice; the kinds of the last four layers; the output; the width of the layer for t-SNE,
-    named "features"; the numbers of all and of trainable parameters.
-
-    Parameters
-    ----------
-    model : keras.Model
-    recipe : Recipe
-    class_names : sequence of str
-
-    Examples
-    --------
-    >>> xk.set_verbosity("info")
-    >>> recipe = xk.recipes["task1-smallcnn"].override(image_size=32)
-    >>> check_classifier(recipe.build(["normal", "covid"]), recipe, ["normal", "covid"])
-    ✅ correct: the backbone's layers, and nothing before them
-    ✅ correct: the head's layers, in their order
-    ✅ correct: one probability for each class, or one for the second of two
-    ✅ correct: a layer named 'features'
-    ✅ correct: as many parameters as the recipe's network
-    ✅ correct: as many of them trainable
-    """
-    reference = recipe.override(weights=None).build(class_names)
-    features = {
-        "the backbone's layers, and nothing before them": lambda m: (
-            f"{len(m.layers)} layers, {_count_layers(keras.layers.Rescaling, m)} of them rescaling"
-        ),
-        "the head's layers, in their order": lambda m: ", ".join(
-            f"{type(layer).__name__} {_activation(layer)}".strip() for layer in m.layers[-4:]
-        ),
-        "one probability for each class, or one for the second of two": lambda m: (
-            m.output_shape[1:],
-            _activation(m.layers[-1]),
-        ),
-        "a layer named 'features'": lambda m: m.get_layer(FEATURE_LAYER).output.shape[1:],
-        "as many parameters as the recipe's network": keras.Model.count_params,
-        "as many of them trainable": trainable_parameters,
-    }
-    for name, extract in features.items():
-        expected = extract(reference)
-        try:
-            value = extract(model)
-        except (AttributeError, ValueError):
-            value = "none"
-        _report(name, value == expected, f"expected {expected}, got {value}")
-
-
-def check_best_epoch(best_epoch: int, history: pd.DataFrame) -> None:
-    """Show whether this is the epoch with the lowest validation loss, as a ✅ or ❌ line.
+    A line for each point says whether it is correct, and if not, what was expected and what was
+    found. The answer is found by the names of its variables, so cells may be copied, split, moved
+    or run again. Nothing is raised: an answer that can't be checked gets no points, and a line.
 
     Parameters
     ----------
-    best_epoch : int
-        From 1, as in the index of the history.
-    history : DataFrame
-        Of `train`.
+    name : str
+        Of the question, such as "build".
+    variables : mapping, optional
+        Variables by name. By default those of the notebook.
+
+    Returns
+    -------
+    float
+        As the last value of an nbgrader test cell it is what nbgrader takes as points.
 
     Examples
     --------
-    >>> xk.set_verbosity("info")
+    >>> import pandas as pd
     >>> history = pd.DataFrame({"val_loss": [0.7, 0.5, 0.6]}, index=[1, 2, 3])
-    >>> check_best_epoch(2, history)
-    ✅ correct: best_epoch has the lowest validation loss
-    >>> check_best_epoch(1, history)
-    ❌ wrong: best_epoch has the lowest validation loss: expected one of the epochs 1 to 3, not 1
+    >>> points = xk.check("curves", {"best_epoch": 1, "history": history})
+    not yet ❌ 0 of 1: `best_epoch` has the lowest validation loss: expected ...
     """
-    losses = history["val_loss"]
-    is_best = best_epoch in losses.index and losses[best_epoch] == losses.min()
-    hint = f"expected one of the epochs 1 to {len(losses)}, not {best_epoch}"
-    _report("best_epoch has the lowest validation loss", is_best, hint)
+    question = QUESTIONS.get(name)
+    if question is None or not question.points:
+        logger.warning(f"not yet ❌ {unknown('check', name, QUESTIONS)}")
+        return 0.0
+    if variables is None:
+        variables = _find_variables()
+    points = 0
+    for point in question.points:
+        problem = _find_problem(point, variables)
+        if problem is None:
+            points += point.points
+            logger.warning(f"ok ✅ {point.points} of {point.points}: {point.text}")
+        else:
+            logger.warning(f"not yet ❌ 0 of {point.points}: {point.text}: {one_line(problem)}")
+    advice = (
+        f' xk.hint("{name}") gives a hint.' if points < question.total and question.hints else ""
+    )
+    summary = f"{points} of {question.total} points. These are the public checks, not all.{advice}"
+    logger.warning(summary)
+    return float(points)
 
 
-def _report(name: str, is_correct: bool, detail: str) -> None:
-    if is_correct:
-        logger.info(f"✅ correct: {name}")
-    else:
-        logger.warning(f"❌ wrong: {name}: {detail}")
+def hint(name: str) -> None:
+    """Show the next hint for a graded question; the last one is nearly the answer.
+
+    That it was asked for is appended to the file `hints.csv` beside the notebook.
+
+    Parameters
+    ----------
+    name : str
+        Of the question, such as "build".
+
+    Examples
+    --------
+    >>> xk.hint("curves")
+    Hint 1 of 3: history["val_loss"] is a Series...
+    """
+    question = QUESTIONS.get(name)
+    if question is None or not question.hints:
+        logger.warning(unknown("hint", name, [key for key in QUESTIONS if QUESTIONS[key].hints]))
+        return
+    number = min(_count_hints(name) + 1, len(question.hints))
+    logger.warning(f"Hint {number} of {len(question.hints)}: {question.hints[number - 1]}")
+    try:
+        with Path(HINTS_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{name},{number},{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+    except OSError as error:
+        logger.warning(
+            f"{HINTS_FILE} can't be written: {error.strerror}; the next hint is this one"
+        )
 
 
-def _count_layers(kind: type, model: keras.Model) -> int:
-    return sum(isinstance(layer, kind) for layer in model.layers)
+def _count_hints(name: str) -> int:
+    """Return how many different hints for a question were shown in this folder."""
+    try:
+        lines = Path(HINTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return len({line.split(",")[1] for line in lines if line.startswith(f"{name},")})
 
 
-def _activation(layer: keras.Layer) -> str:
-    return getattr(getattr(layer, "activation", None), "__name__", "")
+def _find_problem(point: Point, variables: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with an answer, or None."""
+    names = list(inspect.signature(point.find_problem).parameters)
+    missing = [name for name in names if name not in variables]
+    if missing:
+        return f"`{missing[0]}` is missing: run the cell that assigns it"
+    try:
+        return point.find_problem(*(variables[name] for name in names))
+    except WrongAnswerError as error:
+        return str(error)
+    except Exception as error:  # whatever an answer contains
+        return f"it can't be checked ({type(error).__name__}: {error})"
+
+
+def _find_variables() -> Mapping[str, Any]:
+    """Return the variables of the notebook, or of the interactive session."""
+    shell = get_ipython()
+    if shell is None:
+        import __main__
+
+        return vars(__main__)
+    return shell.user_ns

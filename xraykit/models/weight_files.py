@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import to_path
+from ..files import shipped_path, to_path
 
 # The file names of Keras' `include_top=False` weights; {alpha} is written as Keras writes it.
 KERAS_FILES = {
@@ -47,9 +47,12 @@ def candidate_files(name: str, alpha: float) -> dict[str, str | None]:
 
 
 def weights_folder() -> Path | None:
-    """Return the folder that `XRAYKIT_WEIGHTS_DIR` names, or None if it is not set."""
+    """Return the folder that `XRAYKIT_WEIGHTS_DIR` names, else `weights/` of a clone, or None."""
     setting = os.environ.get("XRAYKIT_WEIGHTS_DIR")
-    return to_path(setting, variable="XRAYKIT_WEIGHTS_DIR") if setting else None
+    if setting:
+        return to_path(setting, variable="XRAYKIT_WEIGHTS_DIR")
+    folder = shipped_path("weights")
+    return folder if folder.is_dir() else None
 
 
 def find_in_folder(name: str, alpha: float) -> dict[Path, str | None]:

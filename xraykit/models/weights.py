@@ -47,7 +47,7 @@ def load_imagenet(
     except Exception as error:
         names, folder = " or ".join(candidate_files(name, alpha)), weights_folder()
         place = (
-            f"XRAYKIT_WEIGHTS_DIR={folder} contains no {names}{too_short}"
+            f"{folder} contains no {names}{too_short}"
             if folder
             else f"XRAYKIT_WEIGHTS_DIR is not set (to a folder that contains {names})"
         )

@@ -226,14 +226,17 @@ RECIPES = {
             )
             for prefix, task in (("task1", "binary"), ("task2", "multiclass"))
         ),
-        Recipe(
-            name="task2-resnet50-frozen",
-            source=KIT_SOURCE,
-            task="multiclass",
-            backbone="ResNet50",
-            head=POOLED,
-            learning_rate=1e-3,
-            epochs=12,
+        *(
+            Recipe(
+                name=f"task2-{backbone.lower()}-frozen",
+                source=KIT_SOURCE,
+                task="multiclass",
+                backbone=backbone,
+                head=POOLED,
+                learning_rate=1e-3,
+                epochs=12,
+            )
+            for backbone in ("ResNet50", "VGG16")
         ),
     )
 }
