@@ -30,6 +30,7 @@ PARAMETERS = {  # all, and the trained ones
     "task1-vgg16": (14_848_321, 2_492_417),
     "task2-vgg16": (14_849_092, 2_493_188),
     "task2-resnet50-frozen": (24_113_284, 525_572),
+    "task2-vgg16-frozen": (14_847_044, 132_356),
 }
 TRAINED = {  # initial learning rate, epochs, dropout
     "handout-task1": (5e-4, 40, []),

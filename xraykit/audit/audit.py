@@ -98,8 +98,9 @@ class Audit:
         best, guessing = score(self.best_baseline.test), score(self.baselines[0].test)
         name = self.best_baseline.feature.name
         is_flagged, verdict = self.checks.loc[name, ["flagged", "verdict"]]
+        kind = "flagged" if is_flagged else "no-lung"
         text = (
-            f"A random forest that sees only the {name} predicts "
+            f"The best {kind} baseline in cross-validation sees only the {name}. It predicts "
             f"{Proportion(best.correct, best.total)} test images correctly; guessing predicts "
             f"{Proportion(guessing.correct, guessing.total)}."
         )
@@ -119,12 +120,12 @@ class Audit:
         text += f", {beyond} more than guessing"
         if is_flagged:
             no_lungs = max(best.correct - guessing.correct, 0)
-            text += f"; the random forest, without the lungs, {no_lungs} more than guessing"
+            text += f"; that baseline, almost without the lungs, {no_lungs} more than guessing"
         only_network, only_best, p = mcnemar(self.predictions, self.best_baseline.test)
         verdict = "differ" if p < 0.05 else "do not differ significantly on these images"
         return (
             f"{text}. Both are correct on {network.correct - only_network} images, the network "
-            f"alone on {only_network}, the random forest alone on {only_best}: the two {verdict} "
+            f"alone on {only_network}, the baseline alone on {only_best}: the two {verdict} "
             f"(exact McNemar test, p = {p:.2g})."
         )
 

@@ -77,7 +77,7 @@ def hint(name: str) -> None:
     Examples
     --------
     >>> xk.hint("curves")
-    Hint 1 of 3: history["val_loss"] is a Series...
+    Hint 1 of 3: history["val_loss"] is a pandas Series...
     """
     question = QUESTIONS.get(name)
     if question is None or not question.hints:

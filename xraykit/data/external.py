@@ -1,4 +1,4 @@
-"""External images: groups of images from other sources, for external validation."""
+"""External images: groups of images that are not in the challenge, for external validation."""
 
 import os
 from pathlib import Path

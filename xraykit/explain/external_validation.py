@@ -1,4 +1,4 @@
-"""External validation: predictions on images from other sources."""
+"""External validation: predictions on images that are not in the challenge."""
 
 from collections.abc import Sequence
 from dataclasses import replace

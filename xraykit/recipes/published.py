@@ -12,11 +12,11 @@ KIT_SOURCE = "xraykit, for laptops"
 # 16 cached views come close to that, 8 do not (docs/results/reproduction.md).
 ORIGINAL_SETTINGS = {"preprocessing": "rescale", "augmentation": "handout", "n_views": 16}
 HANDOUT_PIPELINE = (
-    "the values of its augmentation and normalization are not stated: assumed to be the handout's, "
-    "1/255 and rotations, shifts and flips"
+    "for `as_published`: augmentation and normalization are not stated; the handout's, rotations, "
+    "shifts and flips, and 1/255"
 )
 HANDOUT_LIMITS = (
-    "the limits of its rotations, shifts and flips are not stated: assumed to be the handout's"
+    "for `as_published`: the limits of rotations, shifts and flips are not stated; the handout's"
 )
 HANDOUT_RATE = "Adam's learning rate is not stated: assumed to be the handout's"
 FEATURES = {"units": 256, "activation": "relu", "name": "features"}

@@ -269,13 +269,14 @@ class Recipe:
             for name in SETTINGS
             if name not in PRINTED and getattr(self, name) != defaults[name]
         }
+        network = {name: others.pop(name) for name in NETWORK if name in others}
         rate, published, default = self.learning_rate, self.published, self.stands_in_for
         loss = f", loss {published.loss}" if published.loss else ""
         changed = {k: v for k, v in self.original_settings.items() if k != "n_views"}
         views = "n_views" in self.original_settings
         original = _join(changed) + (", with new views in every epoch" if views else "")
         lines = [
-            ("network", self.backbone),
+            ("network", f"{self.backbone} {_join(network)}"),
             *(("", f"{layer} {_join(options)}") for layer, options in self.head),
             (
                 "training",
