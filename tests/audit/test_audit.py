@@ -110,8 +110,8 @@ SEVENTEEN = [False] * 3 + [True] * 17
 def test_summary_compares_the_network_with_the_best_baseline():
     text = summarize([True] * 18 + [False] * 2, ["border", "file metadata"], (30, SEVENTEEN))
     assert text == (
-        "The best flagged baseline in cross-validation sees only the border. It predicts 17/20 = 85 % "
-        "[64, 95] test images correctly; guessing predicts 10/20 = 50 % [30, 70]. The network "
+        "The best flagged baseline in cross-validation sees only the border. It predicts "
+        "17/20 = 85 % [64, 95] test images correctly; guessing predicts 10/20 = 50 % [30, 70]. The network "
         "predicts 18/20 = 90 % [70, 97] correctly, 8 more than guessing; that baseline, almost "
         "without the lungs, 7 more than guessing. "
         "Both are correct on 15 images, the network alone on 3, the baseline alone on 2: the "
@@ -121,7 +121,9 @@ def test_summary_compares_the_network_with_the_best_baseline():
 
 def test_summary_of_a_better_forest_says_so():
     text = summarize([True] * 12 + [False] * 8, ["border"], (30, SEVENTEEN))
-    expected = "2 more than guessing; that baseline, almost without the lungs, 7 more than guessing."
+    expected = (
+        "2 more than guessing; that baseline, almost without the lungs, 7 more than guessing."
+    )
     assert expected in text
 
 
@@ -146,7 +148,9 @@ def test_summary_nothing_flagged_blames_no_score():
 
 def test_summary_names_the_only_feature_that_was_flagged():
     text = summarize(None, ["file metadata"], (30, SEVENTEEN))
-    assert text.startswith("The best flagged baseline in cross-validation sees only the file metadata. It")
+    assert text.startswith(
+        "The best flagged baseline in cross-validation sees only the file metadata. It"
+    )
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def find_other_layout(layout: np.ndarray, image_features: np.ndarray, seed: int)
     expected = (len(image_features), 2)
     if np.shape(layout) != expected:
         return f"expected the shape {expected}, one point per image; got {np.shape(layout)}"
-    perplexity = min(30, len(image_features) // 3)
+    perplexity = min(len(image_features) // 3, 30)
     ours = TSNE(perplexity=perplexity, random_state=seed).fit_transform(np.asarray(image_features))
     if np.allclose(np.asarray(layout, float), ours, atol=1e-2 * np.abs(ours).max()):
         return None

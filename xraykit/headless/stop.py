@@ -43,12 +43,21 @@ def find_stop(notebook: NotebookNode, reason: str) -> tuple[str, type[RunFailedE
         empty.append(cell)
     if empty:
         metadata = nbgrader_metadata(empty[0])
-        points = f" ({metadata['points']} points)" if "points" in metadata else ""
+        points = _find_points(notebook, metadata)
         return (
             f"graded cell {metadata.get('grade_id', empty[0].id)}{points} is not filled in",
             NotFilledInError,
         )
     return f"cell {nbgrader_metadata(cell).get('grade_id', cell.id)}: {reason}", RunFailedError
+
+
+def _find_points(notebook: NotebookNode, solution: dict) -> str:
+    """Return the points of a graded cell, or of the cell that checks it, as text."""
+    name = solution.get("grade_id")
+    for metadata in (solution, *map(nbgrader_metadata, notebook.cells)):
+        if metadata.get("grade_id") in (name, f"check-{name}") and "points" in metadata:
+            return f" ({metadata['points']:g} points)"
+    return ""
 
 
 def _find_error(cell: NotebookNode) -> str:

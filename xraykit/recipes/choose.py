@@ -9,7 +9,6 @@ import pandas as pd
 
 from ..errors import InputError, unknown
 from ..log import logger
-from ..metrics.intervals import Proportion
 from . import published
 from .recipe import Recipe
 
@@ -217,20 +216,13 @@ def _choose_available(task: str, overrides: dict) -> tuple[Recipe, str]:
     ranking = rank_recipes(task)
     recipe = first_available(task, has_weights, overrides)
     name = recipe.name
-    counts = {
-        key: Proportion(int(row["correct"]), int(row["total"])) for key, row in ranking.iterrows()
-    }
-    default, best = ranking.index[0], ranking["correct"].idxmax()
+    default = ranking.index[0]
     if name == default:
         return recipe, (
             f"the default, the fastest of the {ranking['tied'].sum()} recipes that do not differ "
-            f"significantly from the best in cross-validation on the challenge's images (McNemar's "
-            f"test; {counts[name]} "
-            f"correct; the best, {best}: {counts[best]})"
+            "significantly from the best in cross-validation on the challenge's images"
         )
     return replace(recipe, stands_in_for=default), (
-        f"it replaces {default}, whose ImageNet weights are not available here "
-        f"({counts[name]} correct in cross-validation on the challenge's images, against "
-        f"{counts[default]}). To use "
-        f"{default}, run once with an internet connection, or see `xraykit doctor`"
+        f"it replaces {default}, whose ImageNet weights are not available here. To use {default}, "
+        f"run once with an internet connection, or see `xraykit doctor`"
     )
