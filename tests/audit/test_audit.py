@@ -112,8 +112,8 @@ def test_summary_compares_the_network_with_the_best_baseline():
     assert text == (
         "The best flagged baseline in cross-validation sees only the border. It predicts "
         "17/20 = 85 % [64, 95] test images correctly; guessing predicts 10/20 = 50 % [30, 70]. "
-        "The network predicts 18/20 = 90 % [70, 97] correctly, 8 more than guessing; that baseline, almost "
-        "without the lungs, 7 more than guessing. "
+        "The network predicts 18/20 = 90 % [70, 97] correctly, 8 more than guessing; that "
+        "baseline, almost without the lungs, 7 more than guessing. "
         "Both are correct on 15 images, the network alone on 3, the baseline alone on 2: the "
         "two do not differ significantly on these images (exact McNemar test, p = 1)."
     )

@@ -73,6 +73,12 @@ def test_when_named_task1_then_it_is_the_clones_notebook():
         find_notebook("tsak1")
 
 
+def test_find_notebook_in_a_bundle_asks_for_a_path(tmp_path, monkeypatch):
+    monkeypatch.setattr("xraykit.headless.parameters.NOTEBOOKS", tmp_path)
+    with pytest.raises(xk.InputError, match=r"no worked notebooks\. Pass the path of one"):
+        find_notebook("task1")
+
+
 def write_bad_id(path):
     text = write_notebook(path, ("show", "1")).read_text()
     path.write_text(text.replace('"id": "show"', '"id": "../a"'))

@@ -40,6 +40,11 @@ def find_notebook(name: str | Path) -> Path:
         return shipped[str(name)]
     path = find_path(str(name))
     if path is None and not str(name).endswith(".ipynb"):
+        if not shipped:  # a student's bundle
+            raise InputError(
+                f"Unknown notebook {str(name)!r}: this copy of the kit has no worked notebooks. "
+                "Pass the path of one, such as student/task1_binary.ipynb"
+            )
         raise InputError(
             f"{unknown('notebook', str(name), sorted(shipped))} Or pass the path of a .ipynb file"
         )
