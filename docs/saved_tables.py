@@ -84,9 +84,9 @@ def speed() -> str:
     return to_markdown(header, [[row[name] for name in header] for row in rows])
 
 
-def experiment(name: str) -> str:
+def experiment(name: str, recipe: str = "") -> str:
     """Return the table of one of the reports' experiments."""
-    table = saved_experiment(name).display_table().reset_index()
+    table = saved_experiment(name, recipe).display_table().reset_index()
     table = table.rename(columns={"only_first": "only first", "only_this": "only this"})
     return to_markdown(list(table), table.to_numpy().tolist())
 
@@ -94,12 +94,15 @@ def experiment(name: str) -> str:
 def experiments() -> str:
     """Return a section for each experiment that has no other page."""
     elsewhere = ("task1_recipes", "task2_recipes", "repairs", "repairs_finetuned")
-    return "\n\n".join(
-        f"## {found.question}\n\n{found.finding}\n\n{experiment(name)}\n\n"
-        f"`xraykit experiment {name}` makes this table again."
-        for name, found in EXPERIMENTS.items()
-        if name not in elsewhere
-    )
+    parts = []
+    for name, found in EXPERIMENTS.items():
+        if name not in elsewhere:
+            parts += [f"## {found.question}", found.finding, experiment(name)]
+            parts.append(f"`xraykit experiment {name}` makes this table again.")
+            for recipe, finding in found.others.items():
+                command = f"`xraykit experiment {name} --recipe {recipe}` makes this table again."
+                parts += [finding, experiment(name, recipe), command]
+    return "\n\n".join(parts)
 
 
 def shortcuts(measure: str) -> str:

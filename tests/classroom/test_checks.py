@@ -109,7 +109,9 @@ def grade(request, capsys, monkeypatch):
         plt.close("all")  # as Jupyter does after each cell
         capsys.readouterr()
         points = xk.check(name, variables)
-        return points, capsys.readouterr().out.splitlines()
+        printed = capsys.readouterr()
+        assert printed.err == ""  # nbgrader gives no points for a check that writes there
+        return points, printed.out.splitlines()
 
     return run
 
@@ -117,16 +119,6 @@ def grade(request, capsys, monkeypatch):
 RIGHT = {
     "build": {
         "as in the notebook": HEAD + END,
-        "Sequential head": """
-            head = keras.Sequential([
-                keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(256, "relu", name="features"),
-                keras.layers.Dropout(0.2),
-                keras.layers.Dense(1, "sigmoid"),
-            ])
-            model = keras.Model(base.input, head(base.output))
-        """,
-        "base called as a layer": change(HEAD, "base.output", "base(base.input)") + END,
         "activations as layers": """
             x = keras.layers.GlobalAveragePooling2D()(base.output)
             x = keras.layers.Dense(256, name="features")(x)
@@ -135,6 +127,10 @@ RIGHT = {
             x = keras.layers.Dense(1)(x)
             model = keras.Model(base.input, keras.layers.Activation("sigmoid")(x))
         """,
+        "inputs in a list, functions on outputs": HEAD.replace('activation="relu", ', "").replace(
+            'name="features")(x)', 'name="features")(x)\nx = keras.activations.relu(x)'
+        )
+        + change(END, "base.input", "[base.input]"),
         "functions of keras": change(HEAD, '"relu"', "keras.activations.relu")
         + change(END, '"sigmoid"', "keras.activations.sigmoid"),
         "in a function, built twice": "def build():\n"
@@ -210,7 +206,7 @@ RIGHT = {
 map_figure = plt.figure()
 for (x, y), label in zip(layout, task.train.labels):
     plt.scatter(x, y, color=["tab:blue", "tab:red"][label], marker="ox"[label])
-plt.title("normal: blue circles, covid: red crosses")
+plt.text(0, 0, "normal: blue circles, covid: red crosses")
 """,
     },
     "neighbors": {
@@ -234,6 +230,13 @@ same_class = pd.Series(
     [same[task.train.labels == i].mean() for i in range(4)], index=task.class_names[::1]
 )[list(task.class_names)[::-1]]
 """,
+        "names with blanks, faces and edges": TABLE
+        + TABLE_MAP.replace(
+            "label=name",
+            "label=name.replace('_', ' '), facecolor='w', "
+            "edgecolor={'o': 'C0', '^': 'C1', 's': 'C2', 'D': 'C3'}[marker]",
+        )
+        + NEAREST,
         "classes by label, as a dict": TABLE
         + """
 map_figure = plt.figure()
@@ -255,6 +258,48 @@ WRONG = {
             0,
             "expected a Keras model, got",
         ),
+        "Sequential head": (
+            """
+            head = keras.Sequential([
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(256, "relu", name="features"),
+                keras.layers.Dropout(0.2),
+                keras.layers.Dense(1, "sigmoid"),
+            ])
+            model = keras.Model(base.input, head(base.output))
+            """,
+            8,
+            "build it flat",
+        ),
+        "base called as a layer": (
+            change(HEAD, "base.output", "base(base.input)") + END,
+            8,
+            "build it flat",
+        ),
+        "pixels divided in the call": (
+            change(HEAD, "base.output", "base(base.input / 255.0)") + END,
+            8,
+            "build it flat",
+        ),
+        "an operation in the head": (
+            change(HEAD, "Dropout(rate=0.2)(x)", "Dropout(rate=0.2)(x * 0.0)") + END,
+            7,
+            "expected Dropout(rate=0.2), got Multiply()",
+        ),
+        "layers of xk in a model of its own": (
+            "k = plan.build(task.class_names, seed); model = keras.Model(k.input, k.output)",
+            0,
+            "expected layers that you made with keras.layers, got those of xk",
+        ),
+        "a sigmoid that training does not know": (
+            change(
+                HEAD + END,
+                'keras.layers.Dense(1, activation="sigmoid")(x)',
+                "keras.ops.sigmoid(keras.layers.Dense(1)(x))",
+            ),
+            8,
+            "expected the activation as an argument of the last layer, or as a layer",
+        ),
         "no dropout": (
             change(HEAD, "x = keras.layers.Dropout(rate=0.2)(x)", "") + END,
             7,
@@ -270,7 +315,7 @@ WRONG = {
             model = keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
             """,
             8,
-            "SmallCNN scales its own input; expected nothing before it, got Rescaling",
+            "build it flat",
         ),
         "another width": (
             change(HEAD, "256", "128") + END,
@@ -295,7 +340,7 @@ WRONG = {
         "a function of xk": (
             "model = plan.build(task.class_names)",
             0,
-            "expected a model that you built of keras.layers, got one that xk built",
+            "expected layers that you made with keras.layers, got those of xk",
         ),
         "no sigmoid": (
             change(HEAD + END, ', activation="sigmoid"', ""),
@@ -352,7 +397,21 @@ WRONG = {
             3,
             "expected the column(s) val_loss, val_accuracy, got loss, accuracy",
         ),
-        "built again after training": (HEAD + END, 4, "was `model` built or trained again after"),
+        "built again after training": (HEAD + END, 2, "was `model` built or trained again after"),
+        "an untrained model with forged numbers": (
+            HEAD
+            + END
+            + """
+s = xk.score(xk.predict(model, task.validation))
+history = history.assign(val_loss=s.loss, val_accuracy=s.correct / s.total)
+for weight in model.layers[-1].weights: weight.assign(0 * weight)
+model.layers[-1].bias.assign([-9.0])
+s = xk.score(xk.predict(model, task.validation))
+history = history.assign(val_loss=s.loss, val_accuracy=s.correct / s.total)
+""",
+            3,
+            "training images, guessing the most frequent class on",
+        ),
         "a loss that rises": (
             "history = history.assign(loss=[0.5, 0.6, 0.7])",
             3,
@@ -374,14 +433,18 @@ WRONG = {
         "the position": (
             CURVES + "best_epoch = history['val_loss'].argmin()",
             4,
-            "expected the epoch, from 1 to 3, of the smallest value; got",
+            "expected the epoch, from 1 to 3, of the smallest value, as one number; got",
         ),
         "the largest loss": (
             CURVES + "best_epoch = history['val_loss'].idxmax()",
             4,
-            "of the smallest value; got",
+            "of the smallest value, as one number; got",
         ),
-        "a list": (CURVES + "best_epoch = [best_epoch]", 4, "of the smallest value; got ["),
+        "a list": (
+            CURVES + "best_epoch = [best_epoch]",
+            4,
+            "of the smallest value, as one number; got [",
+        ),
         "no figure": (
             CURVES + "del curves_figure",
             1,
@@ -430,6 +493,21 @@ WRONG = {
             4,
             "the curve of val_accuracy is labeled 'test'",
         ),
+        "legend swapped": (
+            change(CURVES, "axis.legend()", 'axis.legend(["validation", "training"])'),
+            4,
+            "the curve of accuracy is labeled 'validation'",
+        ),
+        "names in the title alone": (
+            change(CURVES, "axis.legend()", 'axis.set_title("train, val")'),
+            4,
+            "expected a legend that names training",
+        ),
+        "invisible lines": (
+            CURVES + "[line.set_alpha(0) for axis in axes for line in axis.lines]",
+            1,
+            'expected a line through the values of history["accuracy"], found none',
+        ),
         "labels swapped": (
             CURVES.replace('"training"', '"X"')
             .replace('"validation"', '"training"')
@@ -460,7 +538,7 @@ WRONG = {
         "no seed": (
             FEATURES + change(LAYOUT, "random_state=seed", "random_state=7, init='random'") + MAP,
             7,
-            "random_state 42, got another map",
+            "random_state 42, else as by default; got another map",
         ),
         "another perplexity": (
             FEATURES + change(LAYOUT, "perplexity=perplexity", "perplexity=5") + MAP,
@@ -499,6 +577,21 @@ WRONG = {
             6,
             "points of `layout`, found",
         ),
+        "legend swapped": (
+            FEATURES + LAYOUT + change(MAP, "axis.legend()", 'axis.legend(["covid", "normal"])'),
+            9,
+            "is drawn under the label",
+        ),
+        "points of size 0": (
+            FEATURES + LAYOUT + change(MAP, "marker=marker", "s=0, marker=marker"),
+            7,
+            "points of `layout`, found 0",
+        ),
+        "features of eight images only": (
+            FEATURES + "image_features[1::2] *= 0.5" + LAYOUT + MAP,
+            7,
+            "expected the output of the layer 'features'",
+        ),
         "no legend": (FEATURES + LAYOUT + change(MAP, "axis.legend()", ""), 9, "in the legend"),
         "no figure": (FEATURES + LAYOUT, 6, "`map_figure` is missing"),
     },
@@ -506,7 +599,7 @@ WRONG = {
         "no answer": ("", 0, "`layout` is missing"),
         "map of the test images": (
             change(TABLE, "task.train", "task.test") + TABLE_MAP + NEAREST,
-            5,
+            2,
             "training images, got",
         ),
         "another map": (
@@ -528,6 +621,15 @@ WRONG = {
             TABLE + change(TABLE_MAP, "axis.legend()", "") + NEAREST,
             9,
             "expected normal, covid, pneumonia_bac, pneumonia_vir in the legend",
+        ),
+        "one class for all": (
+            TABLE
+            + TABLE_MAP
+            + "layout['class'] = 'covid'"
+            + NEAREST
+            + "same_class = pd.Series(1.0, index=task.class_names)",
+            7,
+            "got 1 for every class: is each its own neighbor?",
         ),
         "each its own neighbor": (
             TABLE + TABLE_MAP + change(NEAREST, ".kneighbors(", ".kneighbors(points, "),
@@ -627,8 +729,12 @@ def test_hints_come_one_by_one_and_are_kept_in_a_file(capsys, tmp_path, monkeypa
         assert capsys.readouterr().out.startswith(f"Hint {number} of 3: ")
     xk.hint("train")
     assert capsys.readouterr().out.startswith("Hint 1 of 3: ")
-    rows = [line.split(",")[:2] for line in (tmp_path / "hints.csv").read_text().splitlines()]
-    assert rows == [["build", n] for n in "1233"] + [["train", "1"]]
+    rows = [line.split(",")[:3] for line in (tmp_path / "hints.csv").read_text().splitlines()]
+    assert rows == [["", "build", n] for n in "1233"] + [["", "train", "1"]]
+    shell = SimpleNamespace(user_ns={"task": SimpleNamespace(name="multiclass")})
+    monkeypatch.setattr("xraykit.classroom.checks.get_ipython", lambda: shell)
+    xk.hint("build")  # in another notebook of the same folder
+    assert capsys.readouterr().out.startswith("Hint 1 of 3: ")
     xk.hint("trian")
     assert "Did you mean 'train'?" in capsys.readouterr().out
 
@@ -656,6 +762,8 @@ def test_graded_adds_the_questions_of_an_instructor(capsys, monkeypatch):
     assert xk.check("mean", {"mean": 4, "ages": [3, 5]}) == 3
     assert xk.check("mean", {"mean": 5, "ages": [3, 5]}) == 0
     assert "not yet ❌ 0 of 3: the mean: expected another number than 5" in capsys.readouterr().out
+    with pytest.raises(xk.InputError, match="There is a question 'mean' already"):
+        exec("xk.graded('mean', 1, 'x')(lambda: None)", {"xk": xk, "__name__": "a notebook"})
     with pytest.raises(xk.InputError, match="expected a whole number of at least 1, got 0"):
         xk.graded("mean", 0, "nothing")
 
@@ -666,3 +774,19 @@ def test_student_seed_is_the_same_for_the_same_name_only():
     assert len(seeds) >= 199 and all(0 <= seed < 10**6 for seed in seeds)
     with pytest.raises(xk.InputError, match="Expected a name or number"):
         xk.student_seed("  ")
+
+
+def test_check_train_of_confident_errors_compares_the_counts_alone(capsys, first, monkeypatch):
+    """Their loss in the history is larger than in the scores, which clip probabilities."""
+    table = xk.predict(first["model"], first["task"].validation)
+    table.loc[0, ["probability_normal", "probability_covid"]] = 0.0, 1.0
+    table.loc[0, ["true", "predicted"]] = "normal", "covid"
+    validation = first["task"].validation
+    monkeypatch.setattr(
+        "xraykit.classroom.network.predict",
+        lambda model, images: table if images is validation else xk.predict(model, images),
+    )
+    accuracy = (table["true"] == table["predicted"]).mean()
+    history = first["history"].assign(val_loss=4.0, val_accuracy=accuracy)
+    assert xk.check("train", first | {"history": history}) == 5
+    assert xk.check("train", first | {"history": history.assign(val_accuracy=0.0)}) == 4

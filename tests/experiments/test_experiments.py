@@ -13,6 +13,7 @@ from xraykit.experiments import experiments, run
 from xraykit.metrics.intervals import add_intervals
 from xraykit.recipes import published
 
+OTHERS = {name: experiment.others for name, experiment in experiments.EXPERIMENTS.items()}
 TINY = xk.recipes["task2-smallcnn"].override(image_size=32, epochs=1)
 
 
@@ -37,15 +38,18 @@ def test_experiments_have_three_or_more_different_settings():
         assert len(set(recipes)) == len(recipes), name
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
-def test_saved_experiment_is_quoted_by_its_finding(name):
-    table = xk.saved_experiment(name).table
+SAVED = [(name, recipe) for name in experiments.EXPERIMENTS for recipe in ("", *OTHERS[name])]
+
+
+@pytest.mark.parametrize(("name", "other"), SAVED)
+def test_saved_experiment_is_quoted_by_its_finding(name, other):
+    table = xk.saved_experiment(name, other).table
     settings = experiments.EXPERIMENTS[name].settings
-    recipe = xk.recipes[experiments.EXPERIMENTS[name].recipe]
+    recipe = xk.recipes[other or experiments.EXPERIMENTS[name].recipe]
     assert list(table["setting"]) == list(settings(recipe))
     total = 129 if recipe.task == "binary" else 269
     assert set(table["total"].dropna()) == {total}
-    finding = experiments.EXPERIMENTS[name].finding
+    finding = OTHERS[name][other] if other else experiments.EXPERIMENTS[name].finding
     quoted = [int(number) for number in re.findall(rf"(\d+) of {total}", finding)]
     assert quoted and set(quoted) <= set(table["correct"].dropna().astype(int))
     p_values = {float(p.rstrip(".")) for p in re.findall(r"p = ([\d.]+)", finding)}
@@ -60,9 +64,9 @@ def test_experiment_command_writes_a_table_and_a_figure(tmp_path, drawn_challeng
     done = CliRunner().invoke(cli, [*command, "--to", str(tmp_path)], catch_exceptions=False)
     assert "epoch   1" not in done.output  # no line per epoch
     assert "1 epochs: " in done.output and "of 3 compared" in done.output
-    table = pd.read_csv(tmp_path / "early_stopping.csv")
+    table = pd.read_csv(tmp_path / "early_stopping-tiny.csv")
     assert list(table["total"]) == [96] * 4 and table["p"].notna().sum() == 3
-    assert (tmp_path / "early_stopping.png").stat().st_size > 10_000
+    assert (tmp_path / "early_stopping-tiny.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
@@ -231,6 +235,8 @@ def test_run_experiment_unknown_or_unsuitable_name_raises():
         xk.run_experiment("optimisers")
     with pytest.raises(xk.InputError, match="Unknown experiment 'optimisers'"):
         xk.saved_experiment("optimisers")
+    with pytest.raises(xk.InputError, match="Unknown recipe of the saved experiment backbones"):
+        xk.saved_experiment("backbones", "task2-vgg16-frozen")
     with pytest.raises(xk.InputError, match="Unknown recipe 'task2'"):
         xk.run_experiment("dropout", "task2")
     with pytest.raises(xk.InputError, match="depth: expected a recipe with MobileNetV2"):

@@ -118,7 +118,7 @@ def test_repr_has_assumptions_and_published_scores():
     assert "published test 18/18 = 100 % [82, 100], loss 0.0104" in text
     assert "trainable_from='block5_conv3'" in text
     assert "assumed   the steps of the inverse time decay" in text
-    assert "repaired  the source used preprocessing='rescale'" in text
+    assert "repaired  as_published() has preprocessing='rescale'" in text
     changed = repr(xk.recipes["task1-vgg16-finetuned"].override(epochs=3))
     assert changed.endswith("changed   epochs=3")
 

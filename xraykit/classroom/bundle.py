@@ -12,39 +12,13 @@ from ..data.challenge import LAYOUT, SPLITS
 from ..errors import InputError
 from ..files import atomic_write, is_clutter, report_write_errors
 from ..models.weight_files import available_weights
+from ..templates import render
 from .release import make_student_version
 
 CLONE = Path(__file__).parents[2]
 TOP = "xraykit-course"
 SHIPPED = ("LICENSE", "data/README.md", "data/challenge.csv")
 NOTEBOOKS_IN_WHEEL = re.compile(r'^"notebooks" = .*\n', re.M)  # a bundle has no such folder
-README = """# xraykit: your course
-
-The notebooks are in the folder `student`. Python 3.11 to 3.13 is needed, and 3 GB of disk.
-In a terminal, in this folder, three lines install the kit and open JupyterLab:
-
-Linux and macOS:
-
-    python3 -m venv .venv
-    .venv/bin/python -m pip install -e .
-    .venv/bin/python -m jupyter lab student/
-
-Windows:
-
-    py -m venv .venv
-    .venv\\Scripts\\python -m pip install -e .
-    .venv\\Scripts\\python -m jupyter lab student/
-
-The first line of each is needed once, the second too; the third opens your notebooks again.
-(The lines for macOS and Windows were checked by reading only.)
-
-{contents}
-
-Write your name or number in the parameters cell of each notebook. Run the cells in order. A check
-below each graded cell shows your points: these are the public checks, not all.
-
-This is not a medical device.
-"""
 
 
 def write_bundle(
@@ -94,7 +68,8 @@ def write_bundle(
         contents += [_copy_images(images, top / "data")] if images else [_WITHOUT_IMAGES]
         if with_weights:
             contents.append(_copy_weights(top / "weights"))
-        (top / "README.md").write_text(README.format(contents="\n".join(contents)), "utf-8")
+        text = render("bundle.md", contents="\n".join(contents))
+        (top / "README.md").write_text(text, "utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
         archive = Path(shutil.make_archive(str(Path(scratch, "bundle")), "zip", scratch, TOP))
         atomic_write(path, lambda partial: shutil.copyfile(archive, partial))
@@ -102,8 +77,8 @@ def write_bundle(
 
 
 _WITHOUT_IMAGES = (
-    "Images: none are included. The notebooks draw phantoms, synthetic images; with a copy of the "
-    "challenge, put two/ and all/ into the folder `data`."
+    "Images: none are included. The notebooks draw phantoms, synthetic images. If you have a copy "
+    "of the challenge, put its folders two/ and all/ into the folder `data`."
 )
 
 

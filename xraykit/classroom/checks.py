@@ -1,14 +1,17 @@
 """Check graded questions by their name, and give hints."""
 
+import contextlib
 import inspect
+import io
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from IPython import get_ipython
 
-from ..errors import one_line, unknown
+from ..errors import XraykitError, one_line, unknown
 from ..log import logger
 from . import curves_and_maps, network  # noqa: F401 - these add the kit's own questions
 from .questions import QUESTIONS, Point, WrongAnswerError
@@ -67,7 +70,7 @@ def check(name: str, variables: Mapping[str, Any] | None = None) -> float:
 def hint(name: str) -> None:
     """Show the next hint for a graded question; the last one is nearly the answer.
 
-    That it was asked for is appended to the file `hints.csv` beside the notebook.
+    That it was asked for is appended to the file `hints.csv` beside the notebook, with the task.
 
     Parameters
     ----------
@@ -83,24 +86,25 @@ def hint(name: str) -> None:
     if question is None or not question.hints:
         logger.warning(unknown("hint", name, [key for key in QUESTIONS if QUESTIONS[key].hints]))
         return
-    number = min(_count_hints(name) + 1, len(question.hints))
+    task = getattr(_find_variables().get("task"), "name", "")
+    number = min(_count_hints(f"{task},{name}") + 1, len(question.hints))
     logger.warning(f"Hint {number} of {len(question.hints)}: {question.hints[number - 1]}")
     try:
         with Path(HINTS_FILE).open("a", encoding="utf-8") as file:
-            file.write(f"{name},{number},{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+            file.write(f"{task},{name},{number},{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
     except OSError as error:
         logger.warning(
             f"{HINTS_FILE} can't be written: {error.strerror}; the next hint is this one"
         )
 
 
-def _count_hints(name: str) -> int:
-    """Return how many different hints for a question were shown in this folder."""
+def _count_hints(start: str) -> int:
+    """Return how many different hints were shown, by the start of their lines: task and name."""
     try:
         lines = Path(HINTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return 0
-    return len({line.split(",")[1] for line in lines if line.startswith(f"{name},")})
+    return len({line.split(",")[2] for line in lines if line.startswith(f"{start},")})
 
 
 def _find_problem(point: Point, variables: Mapping[str, Any]) -> str | None:
@@ -110,8 +114,11 @@ def _find_problem(point: Point, variables: Mapping[str, Any]) -> str | None:
     if missing:
         return f"`{missing[0]}` is missing: run the cell that assigns it"
     try:
-        return point.find_problem(*(variables[name] for name in names))
-    except WrongAnswerError as error:
+        # Any line on standard error in the cell of a check is no points for nbgrader.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            return point.find_problem(*(variables[name] for name in names))
+    except (WrongAnswerError, XraykitError) as error:
         return str(error)
     except Exception as error:  # whatever an answer contains
         return f"it can't be checked ({type(error).__name__}: {error})"

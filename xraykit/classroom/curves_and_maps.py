@@ -8,12 +8,11 @@ from sklearn.neighbors import NearestNeighbors
 
 from .._keras import keras
 from ..data.tasks import Task
-from ..explain.embedding import tsne
+from ..explain.embedding import features, tsne
 from ..models.classifier import FEATURE_LAYER
 from .drawn import Curve, find_curves, find_marks, find_texts, to_figure
 from .questions import add_hints, check_table, graded
 
-N_COMPARED = 8  # images whose features are computed again
 METRICS = ("accuracy", "loss")
 
 
@@ -25,7 +24,10 @@ def find_other_epoch(best_epoch: int, history: pd.DataFrame) -> str | None:
     if is_epoch and losses[best_epoch] == losses.min():
         return None
     first, last = losses.index[0], losses.index[-1]
-    return f"expected the epoch, from {first} to {last}, of the smallest value; got {best_epoch}"
+    return (
+        f"expected the epoch, from {first} to {last}, of the smallest value, as one number; got "
+        f"{best_epoch!r}"
+    )
 
 
 @graded("curves", 1, "accuracy is drawn for training and validation")
@@ -77,7 +79,8 @@ def find_missing_legend(curves_figure: Figure, history: pd.DataFrame) -> str | N
         label = curve.label
         if other in label or (is_validation and "test" in label):
             return f"the curve of {column} is labeled {label!r}"
-        if not any(role in text or text == column for text in texts):
+        names = (text == column.replace("_", " ") or f" {role}" in f" {text}" for text in texts)
+        if not any(names):
             return f"expected a legend that names {'validation' if is_validation else 'training'}"
     return None
 
@@ -86,16 +89,13 @@ def find_missing_legend(curves_figure: Figure, history: pd.DataFrame) -> str | N
 def find_other_image_features(
     image_features: np.ndarray, model: keras.Model, task: Task
 ) -> str | None:
-    """Compute the features of some images again."""
+    """Compute the features again, from the feature cache where it has them."""
     output = model.get_layer(FEATURE_LAYER).output
     found, expected = np.shape(image_features), (len(task.train), output.shape[-1])
     if found != expected:
         return f"expected the shape {expected}, one row per training image; got {found}"
-    rows = np.linspace(0, len(task.train) - 1, N_COMPARED).astype(int)
-    extract = keras.Model(model.input, output)
-    values = extract.predict(task.train.pixels[rows], verbose=0)
-    tolerance = 0.05 * np.abs(values).max()
-    if not np.allclose(np.asarray(image_features)[rows], values, atol=tolerance):
+    values = features(model, task.train)
+    if not np.allclose(image_features, values, atol=0.05 * np.abs(values).max()):
         return "expected the output of the layer 'features' of `model` for task.train, got others"
     return None
 
@@ -106,13 +106,15 @@ def find_other_layout(layout: np.ndarray, image_features: np.ndarray, seed: int)
     expected = (len(image_features), 2)
     if np.shape(layout) != expected:
         return f"expected the shape {expected}, one point per image; got {np.shape(layout)}"
-    perplexity = min(len(image_features) // 3, 30)
-    ours = TSNE(perplexity=perplexity, random_state=seed).fit_transform(np.asarray(image_features))
-    if np.allclose(np.asarray(layout, float), ours, atol=1e-2 * np.abs(ours).max()):
-        return None
+    third = len(image_features) / 3
+    for perplexity in sorted({min(third, 30), min(third // 1, 30)}):
+        tsne_map = TSNE(perplexity=perplexity, random_state=seed)
+        ours = tsne_map.fit_transform(np.asarray(image_features))
+        if np.allclose(np.asarray(layout, float), ours, atol=1e-2 * np.abs(ours).max()):
+            return None
     return (
-        f"expected scikit-learn's TSNE of image_features with perplexity {perplexity} and "
-        f"random_state {seed}, got another map"
+        f"expected scikit-learn's TSNE of image_features with perplexity {perplexity:.3g} and "
+        f"random_state {seed}, else as by default; got another map"
     )
 
 
@@ -138,13 +140,18 @@ def find_shared_marker(map_figure: Figure, layout: np.ndarray, task: Task) -> st
 def find_wrong_legend(map_figure: Figure, layout: np.ndarray, task: Task) -> str | None:
     """Look for the class names among the texts, and for points under the name of another class."""
     texts = find_texts(to_figure(map_figure))
-    missing = [name for name in task.class_names if not any(name in text for text in texts)]
+    class_names = [name.lower().replace("_", " ") for name in task.class_names]
+    missing = [
+        name
+        for name, shown in zip(task.class_names, class_names, strict=True)
+        if not any(shown in text for text in texts)
+    ]
     if missing:
         return f"expected {', '.join(missing)} in the legend"
     labels = _find_drawn(map_figure, _to_positions(layout))["label"]
-    true_names = np.take(task.class_names, task.train.labels)
+    true_names = np.take(class_names, task.train.labels)
     for label, true in zip(labels, true_names, strict=False):
-        names = [name for name in task.class_names if name in str(label)]
+        names = [name for name in class_names if name in str(label)]
         if len(labels) == len(true_names) and names and true not in names:
             return f"an image of {true} is drawn under the label {label!r}"
     return None
@@ -179,14 +186,16 @@ def find_missing_fractions(same_class: pd.Series, task: Task) -> str | None:
 
 
 @graded("neighbors", 3, "`same_class` counts the nearest other point in the map")
-def find_other_fractions(same_class: pd.Series, layout: pd.DataFrame) -> str | None:
+def find_other_fractions(same_class: pd.Series, layout: pd.DataFrame, task: Task) -> str | None:
     """Compute the fractions again from the map."""
     _, nearest = (
         NearestNeighbors(n_neighbors=2).fit(layout[["x", "y"]]).kneighbors(layout[["x", "y"]])
     )
     own = np.arange(len(layout))
     others = np.where(nearest[:, 0] == own, nearest[:, 1], nearest[:, 0])
-    classes = layout["class"].to_numpy()
+    classes = np.take(task.class_names, task.train.labels)
+    if len(classes) != len(layout):
+        return f"expected the {len(classes)} training images in `layout`, got {len(layout)}"
     expected = pd.Series(classes == classes[others]).groupby(classes).mean()
     found = pd.Series(same_class).reindex(expected.index).astype(float)
     wrong = [name for name in expected.index if not abs(found[name] - expected[name]) < 0.005]

@@ -9,9 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 
 from .questions import WrongAnswerError
+
+NO_LINE = (None, "None", "none", "", " ")  # how Matplotlib names no line and no marker
 
 
 class Curve(NamedTuple):
@@ -55,59 +58,115 @@ def to_figure(value: object) -> Figure:
 
 
 def find_curves(figure: Figure) -> list[Curve]:
-    """Return all visible lines, and series of points, in a figure."""
+    """Return all visible lines, and series of points, in a figure, with their labels."""
     curves = []
-    for axes in figure.axes:
+    for axes in _find_axes(figure):
         for line in axes.lines:
-            if line.get_visible():
+            if _is_seen(line) and (_has_marker(line) or line.get_linestyle() not in NO_LINE):
                 x, y = (np.asarray(values, float) for values in line.get_data())
-                curves.append(Curve(axes, _clean_label(line), x, y))
+                label = _find_label(figure, line, _get_color(line))
+                curves.append(Curve(axes, label, x, y))
         for collection in _find_scatters(axes):
             x, y = np.asarray(collection.get_offsets(), float).T
-            curves.append(Curve(axes, _clean_label(collection), x, y))
+            color = _get_colors(collection)[0]
+            curves.append(Curve(axes, _find_label(figure, collection, color[:7]), x, y))
     return curves
 
 
 def find_marks(figure: Figure) -> list[Marks]:
     """Return all visible points in a figure that are drawn with a marker."""
-    return [marks for axes in figure.axes for marks in _find_marks(axes)]
+    return [marks for axes in _find_axes(figure) for marks in _find_marks(figure, axes)]
 
 
 def find_texts(figure: Figure) -> list[str]:
-    """Return all visible texts in a figure, in lower case."""
-    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    return [text.get_text().lower() for text in texts if text.get_visible() and text.get_text()]
+    """Return the texts in legends and among the drawings, in lower case, with blanks for _."""
+    texts = [text for legend in _find_legends(figure) for text in legend.get_texts()]
+    texts += [text for axes in _find_axes(figure) for text in axes.texts]
+    return [_normalize(text.get_text()) for text in texts if _is_seen(text)]
 
 
-def _find_marks(axes: Axes) -> Iterator[Marks]:
+def _normalize(text: str) -> str:
+    return text.lower().replace("_", " ").strip()
+
+
+def _is_seen(artist: Artist) -> bool:
+    return artist.get_visible() and artist.get_alpha() != 0
+
+
+def _find_axes(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.get_visible()]
+
+
+def _find_legends(figure: Figure) -> list[Legend]:
+    return [legend for legend in figure.findobj(Legend) if _is_seen(legend)]
+
+
+def _find_label(figure: Figure, artist: Artist, color: str) -> str:
+    """Return the text in a legend beside a handle of this color, else the label of the artist."""
+    texts = [
+        text.get_text()
+        for legend in _find_legends(figure)
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=False)
+        if _get_color(handle) == color
+    ]
+    label = str(artist.get_label())
+    own = "" if label.startswith("_") else label
+    return _normalize(texts[0] if len(set(texts)) == 1 else own)
+
+
+def _get_color(handle: Artist | None) -> str:
+    """Return the color of a handle in a legend."""
+    if isinstance(handle, Line2D):
+        return to_hex(to_rgba(handle.get_color()))
+    return _get_colors(handle)[0][:7] if isinstance(handle, PathCollection) else ""
+
+
+def _has_marker(line: Line2D) -> bool:
+    return line.get_marker() not in NO_LINE and line.get_markersize() > 0
+
+
+def _get_colors(collection: PathCollection) -> list[str]:
+    """Return the color of each point: that of its face, and of its edge if it differs."""
+    collection.update_scalarmappable()  # colors from numbers are computed when it is drawn
+    faces: list[Any] = list(collection.get_facecolor())
+    edges: list[Any] = list(collection.get_edgecolor())
+    if not faces or not edges:
+        return [to_hex(color) for color in faces or edges] or ["#000000"]
+    number = max(len(faces), len(edges))
+    pairs = zip(_repeat(faces, number), _repeat(edges, number), strict=True)
+    return [
+        to_hex(face) if np.allclose(face[:3], edge[:3]) else to_hex(face) + to_hex(edge)
+        for face, edge in pairs
+    ]
+
+
+def _find_marks(figure: Figure, axes: Axes) -> Iterator[Marks]:
     for collection in _find_scatters(axes):
-        collection.update_scalarmappable()  # colors from numbers are computed when it is drawn
         positions = np.asarray(collection.get_offsets(), float)
-        faces, edges = collection.get_facecolor(), collection.get_edgecolor()
-        colors = [to_hex(color) for color in np.atleast_2d(faces if len(faces) else edges)]
-        colors = _repeat(colors, len(positions))
+        colors = _repeat(_get_colors(collection), len(positions))
         shapes = [np.asarray(path.vertices).tobytes() for path in collection.get_paths()]
-        paths = _repeat(shapes, len(positions))
-        yield Marks(_clean_label(collection), positions, colors, paths)
+        label = _find_label(figure, collection, colors[0][:7]) if positions.size else ""
+        yield Marks(label, positions, colors, _repeat(shapes, len(positions)))
     for line in axes.lines:
-        if line.get_visible() and line.get_marker() not in (None, "None", "", " "):
+        if _is_seen(line) and _has_marker(line):
             positions = np.column_stack(line.get_data()).astype(float)
-            color, marker = to_hex(to_rgba(line.get_color())), str(line.get_marker()).encode()
-            colors, markers = [color] * len(positions), [marker] * len(positions)
-            yield Marks(_clean_label(line), positions, colors, markers)
+            color, number = _get_color(line), len(positions)
+            face: Any = line.get_markerfacecolor()
+            both = (
+                color
+                if face is None or str(face) in NO_LINE
+                else to_hex(to_rgba(str(face) if isinstance(face, float) else face)) + color
+            )
+            markers = [str(line.get_marker()).encode()] * number
+            yield Marks(_find_label(figure, line, color), positions, [both] * number, markers)
 
 
 def _find_scatters(axes: Axes) -> list[PathCollection]:
     scatters = [item for item in axes.collections if isinstance(item, PathCollection)]
-    return [item for item in scatters if item.get_visible()]
+    return [item for item in scatters if _is_seen(item) and np.any(item.get_sizes())]
 
 
 def _repeat(values: Iterable[Any], number: int) -> list:
     """Return one value per point: Matplotlib keeps one if they are all the same."""
     values = list(values)
     return [values[row % len(values)] for row in range(number if values else 0)]
-
-
-def _clean_label(artist: Artist) -> str:
-    label = str(artist.get_label())
-    return "" if label.startswith("_") else label.lower()

@@ -66,7 +66,8 @@ def graded(name: str, points: int, text: str) -> Callable[[Test], Test]:
     Raises
     ------
     InputError
-        If `points` is not a whole number of at least 1.
+        If `points` is not a whole number of at least 1, or the question is one of another module,
+        such as the kit's own.
 
     Examples
     --------
@@ -84,6 +85,8 @@ def graded(name: str, points: int, text: str) -> Callable[[Test], Test]:
 
     def add(find_problem: Test) -> Test:
         known = QUESTIONS.setdefault(name, Question()).points
+        if any(point.find_problem.__module__ != find_problem.__module__ for point in known):
+            raise InputError(f"There is a question {name!r} already: choose another name")
         known[:] = [point for point in known if point.text != text]  # a cell that is run again
         known.append(Point(points, text, find_problem))
         return find_problem

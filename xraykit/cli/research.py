@@ -61,7 +61,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     NAME is task1_recipes, task2_recipes, repairs, repairs_finetuned, backbones, optimizers,
     batch_sizes, depth, dropout, early_stopping, schedules, preprocessing, batch_norm,
     more_images, learning_curve or augmentation. The output is a table and a figure, NAME.csv and
-    NAME.png.
+    NAME.png; with another recipe than the default, its name is added.
     """
     from ..experiments.run import run_experiment
 
@@ -69,7 +69,7 @@ def experiment(name: str, recipe: str, folds: int, seed: int, to: Path) -> None:
     result = run_experiment(name, recipe, folds=folds, seed=seed)
     result.save(to)
     click.echo(f"\n{result.display_table().to_string()}\n")
-    click.echo(f"{result.answer}\nTable and figure: {to / name}.csv and .png")
+    click.echo(f"{result.answer}\nTable and figure: {to / result.stem}.csv and .png")
 
 
 @click.command()

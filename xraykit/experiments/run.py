@@ -51,11 +51,19 @@ class Result:
         published accuracy, test_correct and test_total.
     layouts : dict of str to DataFrame
         t-SNE of the training images by setting; empty in most experiments.
+    recipe : str
+        The recipe whose settings were varied; "" is the experiment's own.
     """
 
     name: str
     table: pd.DataFrame
     layouts: dict[str, pd.DataFrame]
+    recipe: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The name of its files without the ending: with the recipe, unless that is the default."""
+        return _file_stem(self.name, self.recipe)
 
     def display_table(self) -> pd.DataFrame:
         """Return the table as people read it: counts as text, no empty or constant columns."""
@@ -78,10 +86,11 @@ class Result:
     def labeled_table(self) -> Styler:
         """Return `display_table` of a saved experiment, with a caption that says what it is."""
         experiment = EXPERIMENTS[self.name]
-        settings = experiment.settings(get_recipe(experiment.recipe)).values()
+        recipe = self.recipe or experiment.recipe
+        settings = experiment.settings(get_recipe(recipe)).values()
         backbones = {setting.recipe.backbone for setting in settings}
         several = f"{len(backbones)} backbones, else as in " if len(backbones) > 1 else ""
-        subject = f"{several}{experiment.recipe}, five folds by patient, seed 42"
+        subject = f"{several}{recipe}, five folds by patient, seed 42"
         return label_measured(self.display_table(), subject)
 
     @property
@@ -99,25 +108,26 @@ class Result:
 
     def figures(self) -> list[Figure]:
         """Return the table as a figure, and one of the t-SNE maps if there are any."""
-        figures = [plot_comparison(self.table, title=EXPERIMENTS[self.name].question)]
+        title = EXPERIMENTS[self.name].question + (f" ({self.recipe})" if self.recipe else "")
+        figures = [plot_comparison(self.table, title=title)]
         if self.layouts:
             classes = next(iter(self.layouts.values()))["class"].unique()
             figures.append(plot_layouts(self.layouts, classes))
         return figures
 
     def save(self, folder: Path) -> None:
-        """Write NAME.csv and NAME.png, and NAME-tsne.csv and .png if there are t-SNE maps.
+        """Write STEM.csv and STEM.png, and STEM-tsne.csv and .png if there are t-SNE maps.
 
         Raises
         ------
         InputError, WriteError
             If the folder can't be written.
         """
-        tables = {self.name: self.table}
+        tables = {self.stem: self.table}
         if self.layouts:
             maps = [layout.assign(network=name) for name, layout in self.layouts.items()]
             columns = ["network", "class", "x", "y"]
-            tables[f"{self.name}-tsne"] = pd.concat(maps)[columns].round(2)
+            tables[f"{self.stem}-tsne"] = pd.concat(maps)[columns].round(2)
         with report_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for (name, table), figure in zip(tables.items(), self.figures(), strict=True):
@@ -185,16 +195,25 @@ def run_experiment(
             "where to put them. Experiments that do not compare networks run with a SmallCNN "
             "recipe, which needs none"
         )
-    return Result(name, _compare_with_first(pd.DataFrame(rows), predictions), layouts)
+    other = "" if recipe.name == experiment.recipe else recipe.name
+    return Result(name, _compare_with_first(pd.DataFrame(rows), predictions), layouts, other)
 
 
-def saved_experiment(name: str) -> Result:
+def saved_experiment(name: str, recipe: str = "") -> Result:
     """Return the result of an experiment on the real images, as saved with this kit.
+
+    Parameters
+    ----------
+    name : str
+        Of the experiment.
+    recipe : str
+        The recipe whose settings were varied: one of the experiment's `others`. By default the
+        experiment's own.
 
     Raises
     ------
     InputError
-        If there is no such experiment.
+        If there is no such experiment, or no result with this recipe.
 
     Examples
     --------
@@ -204,11 +223,21 @@ def saved_experiment(name: str) -> Result:
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
+    experiment = EXPERIMENTS[name]
+    if recipe not in ("", experiment.recipe, *experiment.others):
+        known = [experiment.recipe, *experiment.others]
+        raise unknown(f"recipe of the saved experiment {name}", recipe, known)
+    other = recipe if recipe in experiment.others else ""
+    stem = _file_stem(name, other)
     types = {"setting": str} | dict.fromkeys(COUNTS, "Int64")
-    table = pd.read_csv(SAVED / f"{name}.csv", dtype=types)
-    maps = SAVED / f"{name}-tsne.csv"
+    table = pd.read_csv(SAVED / f"{stem}.csv", dtype=types)
+    maps = SAVED / f"{stem}-tsne.csv"
     layouts = dict(iter(pd.read_csv(maps).groupby("network", sort=False))) if maps.exists() else {}
-    return Result(name, table, layouts)
+    return Result(name, table, layouts, other)
+
+
+def _file_stem(name: str, recipe: str) -> str:
+    return f"{name}-{recipe}" if recipe else name
 
 
 def _run_setting(

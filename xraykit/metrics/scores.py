@@ -12,7 +12,7 @@ from .predictions import as_arrays
 
 MEASURES = "sensitivity", "specificity"
 PREDICTIVE_VALUES = "positive predictive value", "negative predictive value"
-SMALLEST = 1e-7  # smaller probabilities are clipped to it, as in Keras' cross-entropy
+SMALLEST = 1e-7  # smaller probabilities count as this
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,7 +24,8 @@ class Scores:
     correct, total : int
         Number of correct predictions, and number of all predictions.
     loss : float
-        Mean cross-entropy in nats.
+        Mean cross-entropy in nats. Probabilities below 1e-7 count as 1e-7, so that no image adds
+        more than 16.1; in a history, whose loss Keras computes before the softmax, it may.
     confusion : DataFrame
         Counts: one row per true class, one column per predicted class.
 
@@ -67,10 +68,16 @@ class Scores:
         negatives = self.total - positives
         return (int(hits), int(positives)), (int(negatives - predicted + hits), int(negatives))
 
+    @property
+    def may_be_clipped(self) -> bool:
+        """Whether the loss is so large that a probability below 1e-7 may be in it."""
+        return self.loss * self.total >= -np.log(SMALLEST)
+
     def __repr__(self) -> str:
+        note = " (probabilities below 1e-7 count as 1e-7)" if self.may_be_clipped else ""
         confusion = self.confusion.rename_axis(index="true", columns="predicted")
         return (
-            f"accuracy {Proportion(self.correct, self.total)}\nloss     {self.loss:.3f}\n\n"
+            f"accuracy {Proportion(self.correct, self.total)}\nloss     {self.loss:.3f}{note}\n\n"
             f"{display_table(self.by_class).to_string()}\n\n{confusion.to_string()}"
         )
 

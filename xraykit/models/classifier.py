@@ -9,6 +9,7 @@ from ..errors import InputError, check_kind, check_whole_number
 from .backbones import backbone
 
 FEATURE_LAYER = "features"  # the name of the layer that t-SNE shows
+BUILT_HERE = "_built_by_xraykit"  # an attribute of output layers, for checks of students' models
 
 
 def default_head() -> list[keras.Layer]:
@@ -86,8 +87,9 @@ def build_classifier(
             "begin it with Flatten or GlobalAveragePooling2D"
         )
     units, activation = (1, "sigmoid") if len(class_names) == 2 else (len(class_names), "softmax")
-    output = keras.layers.Dense(units, activation=activation, name="probability")(x)
-    return keras.Model(base.input, output, name=f"{name}_classifier")
+    output = keras.layers.Dense(units, activation=activation, name="probability")
+    setattr(output, BUILT_HERE, True)
+    return keras.Model(base.input, output(x), name=f"{name}_classifier")
 
 
 def trainable_parameters(model: keras.Model) -> int:

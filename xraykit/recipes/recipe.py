@@ -287,7 +287,7 @@ class Recipe:
             *(("assumed", assumption) for assumption in self.assumptions),
             ("published", published.test and f"test {Proportion(*published.test)}{loss}"),
             ("published", published.remark),
-            ("repaired", original and f"the source used {original}"),
+            ("repaired", original and f"as_published() has {original} instead"),
             ("changed", _join(self.changed)),
             ("replaces", default and f"{default}, whose ImageNet weights are not available"),
         ]
