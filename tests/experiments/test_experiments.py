@@ -64,9 +64,9 @@ def test_experiment_command_writes_a_table_and_a_figure(tmp_path, drawn_challeng
     done = CliRunner().invoke(cli, [*command, "--to", str(tmp_path)], catch_exceptions=False)
     assert "epoch   1" not in done.output  # no line per epoch
     assert "1 epochs: " in done.output and "of 3 compared" in done.output
-    table = pd.read_csv(tmp_path / "early_stopping-tiny.csv")
+    table = pd.read_csv(tmp_path / "early_stopping-task2-smallcnn.csv")
     assert list(table["total"]) == [96] * 4 and table["p"].notna().sum() == 3
-    assert (tmp_path / "early_stopping-tiny.png").stat().st_size > 10_000
+    assert (tmp_path / "early_stopping-task2-smallcnn.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_run_experiment_backbones_have_maps_and_test_scores(tmp_path, drawn_chal
     assert result.table["test_correct"].notna().tolist() == [True, True, False]
     assert result.table.loc[2, "parameters"] == 14_714_688 + 512 * 256 + 256 + 256 * 4 + 4
     result.save(tmp_path)
-    assert (tmp_path / "backbones-tsne.png").exists()
+    assert (tmp_path / "backbones-task2-smallcnn-tsne.png").exists()
 
 
 @pytest.fixture
