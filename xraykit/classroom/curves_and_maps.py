@@ -10,7 +10,7 @@ from .._keras import keras
 from ..data.tasks import Task
 from ..explain.embedding import features, tsne
 from ..models.classifier import FEATURE_LAYER
-from .drawn import Curve, find_curves, find_marks, find_texts, to_figure
+from .drawn import Curve, find_curves, find_marks, find_texts, normalize, to_figure
 from .questions import add_hints, check_table, graded
 
 METRICS = ("accuracy", "loss")
@@ -79,7 +79,7 @@ def find_missing_legend(curves_figure: Figure, history: pd.DataFrame) -> str | N
         label = curve.label
         if other in label or (is_validation and "test" in label):
             return f"the curve of {column} is labeled {label!r}"
-        names = (text == column.replace("_", " ") or f" {role}" in f" {text}" for text in texts)
+        names = (text == normalize(column) or f" {role}" in f" {text}" for text in texts)
         if not any(names):
             return f"expected a legend that names {'validation' if is_validation else 'training'}"
     return None
@@ -121,26 +121,28 @@ def find_other_layout(layout: np.ndarray, image_features: np.ndarray, seed: int)
 @graded("tsne", 1, "each image is one point of the figure")
 def find_missing_points(map_figure: Figure, layout: np.ndarray, task: Task) -> str | None:
     """Look for a drawn point at each place of the map."""
-    return _find_missing_points(map_figure, _to_positions(layout), task)
+    drawn = int(_find_drawn(map_figure, layout)["color"].notna().sum())
+    total = len(task.train)
+    return None if drawn == total else f"expected {total} points of `layout`, found {drawn}"
 
 
 @graded("tsne", 1, "each class has a color")
 def find_shared_color(map_figure: Figure, layout: np.ndarray, task: Task) -> str | None:
     """Compare the colors of the drawn points with the classes."""
-    return _find_shared(map_figure, _to_positions(layout), task, "color")
+    return _find_shared(map_figure, layout, task, "color")
 
 
 @graded("tsne", 1, "each class has a marker")
 def find_shared_marker(map_figure: Figure, layout: np.ndarray, task: Task) -> str | None:
     """Compare the markers of the drawn points with the classes."""
-    return _find_shared(map_figure, _to_positions(layout), task, "marker")
+    return _find_shared(map_figure, layout, task, "marker")
 
 
 @graded("tsne", 1, "a legend names the classes")
 def find_wrong_legend(map_figure: Figure, layout: np.ndarray, task: Task) -> str | None:
     """Look for the class names among the texts, and for points under the name of another class."""
     texts = find_texts(to_figure(map_figure))
-    class_names = [name.lower().replace("_", " ") for name in task.class_names]
+    class_names = [normalize(name) for name in task.class_names]
     missing = [
         name
         for name, shown in zip(task.class_names, class_names, strict=True)
@@ -148,7 +150,7 @@ def find_wrong_legend(map_figure: Figure, layout: np.ndarray, task: Task) -> str
     ]
     if missing:
         return f"expected {', '.join(missing)} in the legend"
-    labels = _find_drawn(map_figure, _to_positions(layout))["label"]
+    labels = _find_drawn(map_figure, layout)["label"]
     true_names = np.take(class_names, task.train.labels)
     for label, true in zip(labels, true_names, strict=False):
         names = [name for name in class_names if name in str(label)]
@@ -272,15 +274,13 @@ def _find_missing_curves(figure: object, history: pd.DataFrame, metric: str) -> 
     return None
 
 
-def _to_positions(layout: np.ndarray | pd.DataFrame) -> np.ndarray:
-    """Return the first two coordinates of a map as an array, shape (images, 2)."""
+def _find_drawn(figure: object, layout: np.ndarray | pd.DataFrame) -> pd.DataFrame:
+    """Return color, marker and label of each point of a map, missing where it is not drawn.
+
+    A map is a table with x and y, or an array whose first two columns are these.
+    """
     is_table = isinstance(layout, pd.DataFrame) and {"x", "y"} <= set(layout)
-    values = layout[["x", "y"]] if is_table else layout
-    return np.asarray(values, float)[:, :2]
-
-
-def _find_drawn(figure: object, positions: np.ndarray) -> pd.DataFrame:
-    """Return color, marker and label of each point of a map, missing where it is not drawn."""
+    positions = np.asarray(layout[["x", "y"]] if is_table else layout, float)[:, :2]
     columns = ["color", "marker", "label"]
     styles = pd.DataFrame(None, index=range(len(positions)), columns=columns, dtype=object)
     tolerance = 1e-4 * max(float(np.ptp(positions)), 1e-9)
@@ -294,14 +294,10 @@ def _find_drawn(figure: object, positions: np.ndarray) -> pd.DataFrame:
     return styles
 
 
-def _find_missing_points(figure: object, positions: np.ndarray, task: Task) -> str | None:
-    drawn = int(_find_drawn(figure, positions)["color"].notna().sum())
-    total = len(task.train)
-    return None if drawn == total else f"expected {total} points of `layout`, found {drawn}"
-
-
-def _find_shared(figure: object, positions: np.ndarray, task: Task, style: str) -> str | None:
-    styles = _find_drawn(figure, positions)[style]
+def _find_shared(
+    figure: object, layout: np.ndarray | pd.DataFrame, task: Task, style: str
+) -> str | None:
+    styles = _find_drawn(figure, layout)[style]
     if len(styles) != len(task.train) or styles.isna().any():
         return "expected every training image as a point, found fewer"
     by_class = {

@@ -82,10 +82,11 @@ def find_texts(figure: Figure) -> list[str]:
     """Return the texts in legends and among the drawings, in lower case, with blanks for _."""
     texts = [text for legend in _find_legends(figure) for text in legend.get_texts()]
     texts += [text for axes in _find_axes(figure) for text in axes.texts]
-    return [_normalize(text.get_text()) for text in texts if _is_seen(text)]
+    return [normalize(text.get_text()) for text in texts if _is_seen(text)]
 
 
-def _normalize(text: str) -> str:
+def normalize(text: str) -> str:
+    """Return a text as it is compared: in lower case, with blanks for _."""
     return text.lower().replace("_", " ").strip()
 
 
@@ -111,7 +112,7 @@ def _find_label(figure: Figure, artist: Artist, color: str) -> str:
     ]
     label = str(artist.get_label())
     own = "" if label.startswith("_") else label
-    return _normalize(texts[0] if len(set(texts)) == 1 else own)
+    return normalize(texts[0] if len(set(texts)) == 1 else own)
 
 
 def _get_color(handle: Artist | None) -> str:

@@ -71,11 +71,11 @@ def graded(name: str, points: int, text: str) -> Callable[[Test], Test]:
 
     Examples
     --------
-    >>> @xk.graded("mean", 2, "`mean` is the mean of the ages")
+    >>> @xk.graded("average", 2, "`mean` is the mean of the ages")
     ... def find_wrong_mean(mean, ages):
     ...     if mean != sum(ages) / len(ages):
     ...         return f"expected the sum of the ages divided by their number, got {mean}"
-    >>> xk.check("mean", {"mean": 4, "ages": [3, 5]})
+    >>> xk.check("average", {"mean": 4, "ages": [3, 5]})
     ok ✅ 2 of 2: `mean` is the mean of the ages
     2 of 2 points. These are the public checks, not all.
     2.0

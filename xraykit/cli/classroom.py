@@ -1,21 +1,21 @@
 """The class: release, bundle."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import click
 
 from ..errors import InputError, RunFailedError
-from .paths import PATH
+from .options import PARAMETERS, PATH
 
 _NOTEBOOKS = click.argument("notebooks", nargs=-1, type=PATH)
 
 
 def _needs_nbgrader(command: Callable) -> Callable:
     """Say in one line what to install if nbgrader is missing."""
-    import functools
 
-    @functools.wraps(command)
+    @wraps(command)
     def checked(*arguments: object, **options: object) -> None:
         try:
             command(*arguments, **options)
@@ -33,14 +33,7 @@ def _needs_nbgrader(command: Callable) -> Callable:
 @click.option(
     "--run", "is_run", is_flag=True, help="First run the solutions: do they get all points?"
 )
-@click.option(
-    "-p",
-    "parameters",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Set a parameter of the notebooks for --run; may be repeated.",
-)
+@PARAMETERS
 @_needs_nbgrader
 def release(
     notebooks: tuple[Path, ...], to: Path, is_run: bool, parameters: tuple[tuple[str, str], ...]

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..errors import InputError, error_class
-from .paths import PATH
+from .options import PATH
 
 
 @click.group()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from .paths import PATH
+from .options import PATH
 
 _SEED = click.option(
     "--seed", default=42, show_default=True, help="Random seed for splits and training."

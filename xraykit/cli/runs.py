@@ -7,19 +7,12 @@ from typing import Any
 import click
 
 from ..errors import InputError
-from .paths import PATH
+from .options import PARAMETERS, PATH
 
 
 @click.command()
 @click.argument("notebook")
-@click.option(
-    "-p",
-    "parameters",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Set a parameter of the notebook; may be repeated.",
-)
+@PARAMETERS
 @click.option("--out", required=True, type=PATH, help="Output folder.")
 @click.option("--timeout", type=float, help="Seconds for the whole run; by default four hours.")
 @click.option("--kernel", help="Jupyter kernel; by default the one that the notebook names.")

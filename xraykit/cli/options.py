@@ -1,4 +1,4 @@
-"""The type of every path on the command line."""
+"""What several commands take: paths, and parameters of a notebook."""
 
 from pathlib import Path
 
@@ -17,3 +17,11 @@ class _PathType(click.ParamType):
 
 
 PATH = _PathType()
+PARAMETERS = click.option(
+    "-p",
+    "parameters",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter of the notebook; may be repeated.",
+)
